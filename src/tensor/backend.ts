@@ -1,0 +1,172 @@
+/**
+ * The kernel interface: what an engine implements and the VM calls. Operands have been checked by
+ * the caller (shapes, bits, intervals, indices), so kernels cannot trap; results are exact by the
+ * meaning of the instruction of the same name in `src/opcodes`.
+ */
+import type { Dtype } from "../core/dtype.js";
+import type { Shape } from "../core/shape.js";
+
+/**
+ * An immutable tensor that a backend holds. `refs` counts the places that hold it (stack slots,
+ * locals, an instance's parameters); the VM keeps it. A kernel that sees an operand with
+ * `refs === 1` knows that nobody else will read it, and may defer or fuse; whether it does never
+ * changes a result.
+ */
+export interface Tensor {
+  readonly dtype: Dtype;
+  readonly shape: Shape;
+  refs: number;
+}
+
+export type BinaryOp =
+  | "add"
+  | "sub"
+  | "mul"
+  | "div.floor"
+  | "div.trunc"
+  | "mod.floor"
+  | "mod.trunc"
+  | "min"
+  | "max"
+  | "and"
+  | "or"
+  | "xor"
+  | "shl"
+  | "shr";
+export type CompareOp = "eq" | "lt" | "le";
+export type UnaryOp = "not" | "neg" | "abs" | "sign" | "sqrt.floor";
+export type ReduceOp = "reduce.sum" | "reduce.prod" | "reduce.max" | "reduce.min";
+export type ArgOp = "argmax" | "argmin";
+export type PoolOp = "pool.max" | "pool.sum";
+
+/** Bits within which all values of the operands lie. */
+export interface ContractionAttributes {
+  readonly aBits: number;
+  readonly bBits: number;
+  readonly accumulator: "i32" | "i64";
+}
+
+/** A window over the spatial axes of an N,spatial…,C tensor; pads are before each axis, then after each. */
+export interface WindowAttributes {
+  readonly strides: readonly number[];
+  readonly dilations: readonly number[];
+  readonly pads: readonly number[];
+}
+
+export interface ConvAttributes extends ContractionAttributes, WindowAttributes {
+  readonly groups: number;
+  readonly padValue: bigint;
+}
+
+export interface PoolAttributes extends WindowAttributes {
+  readonly kernel: readonly number[];
+}
+
+/** What a rounded value becomes: `clamp(rounded + zeroPoint, lo, hi)` in `dtype`. */
+export interface RescaleOutput {
+  readonly dtype: Dtype;
+  readonly zeroPoint: bigint;
+  readonly lo: bigint;
+  readonly hi: bigint;
+}
+
+/** Input position of output index i along spatial axis d: `(numerators[d]·i + offsets[d]) / denominators[d]`. */
+export interface ResizeAttributes {
+  readonly sizes: readonly number[];
+  readonly numerators: readonly number[];
+  readonly denominators: readonly number[];
+  readonly offsets: readonly number[];
+}
+
+/**
+ * One kernel a family of instructions. `shape` is the shape of the result, already computed.
+ * A result may share storage with an operand: tensors never change.
+ */
+export interface Kernels<T extends Tensor = Tensor> {
+  matmul(a: T, b: T, attributes: ContractionAttributes, shape: Shape): T;
+  conv(a: T, b: T, attributes: ConvAttributes, shape: Shape): T;
+  mulWide(a: T, b: T, accumulator: "i32" | "i64", shape: Shape): T;
+
+  rescale(x: T, multiplier: number, shift: number, output: RescaleOutput): T;
+  /** `multiplier` (i32) and `shift` (i8, 1 … 62) broadcast to x. */
+  rescaleBy(x: T, multiplier: T, shift: T, output: RescaleOutput): T;
+  rescaleAdd(
+    a: T,
+    b: T,
+    multipliers: { readonly a: number; readonly b: number },
+    shift: number,
+    output: RescaleOutput,
+    shape: Shape,
+  ): T;
+
+  lut(x: T, table: T): T;
+  lutInterpolate(
+    x: T,
+    table: T,
+    attributes: { readonly segmentsLog2: number; readonly guardBits: number; readonly dtype: Dtype },
+  ): T;
+
+  binary(op: BinaryOp, a: T, b: T, shape: Shape): T;
+  compare(op: CompareOp, a: T, b: T, shape: Shape): T;
+  select(condition: T, a: T, b: T, shape: Shape): T;
+  unary(op: UnaryOp, x: T): T;
+  clamp(x: T, lo: bigint, hi: bigint): T;
+  cast(x: T, dtype: Dtype): T;
+  /** Mantissa and exponent, both i32. */
+  normalize(x: T): readonly [T, T];
+
+  /** `dtype` is that of the result: of x, or the stated one for sums and products. */
+  reduce(op: ReduceOp, x: T, axes: readonly number[], dtype: Dtype, shape: Shape): T;
+  arg(op: ArgOp, x: T, axis: number, shape: Shape): T;
+  pool(op: PoolOp, x: T, attributes: PoolAttributes, dtype: Dtype, shape: Shape): T;
+
+  reshape(x: T, shape: Shape): T;
+  transpose(x: T, perm: readonly number[], shape: Shape): T;
+  /** `starts` are resolved: inside the axis (or anything where the result is empty). */
+  slice(x: T, starts: readonly number[], steps: readonly number[], shape: Shape): T;
+  concat(operands: readonly T[], axis: number, shape: Shape): T;
+  gather(x: T, indices: T, axis: number, shape: Shape): T;
+  pad(x: T, before: readonly number[], interior: readonly number[], value: bigint, shape: Shape): T;
+  expand(x: T, shape: Shape): T;
+  resizeNearest(x: T, attributes: ResizeAttributes, shape: Shape): T;
+  resizeLinear(x: T, attributes: ResizeAttributes, dtype: "i32" | "i64", shape: Shape): T;
+  iota(length: number): T;
+}
+
+/** What a backend has done since it was made. */
+export interface BackendStatistics {
+  /** Multiply-accumulates asked of matmul and conv. */
+  readonly macs: number;
+  /** Those of them that the backend's own kernels did (the rest ran on an inherited backend). */
+  readonly ownMacs: number;
+  /** Bytes of tensors that it holds now, packed weights included. */
+  readonly residentBytes: number;
+}
+
+/** An engine: storage of tensors and kernels on them. Synchronous once made. */
+export interface Backend<T extends Tensor = Tensor> {
+  /** `reference`, `simd`, `tfjs`, or the name of somebody else's engine. */
+  readonly name: string;
+  readonly kernels: Kernels<T>;
+
+  /**
+   * Makes a tensor with `refs` 1 from row-major little-endian bytes (`bool`: 0 and 1, already
+   * checked), which are copied.
+   * @throws HostError when the host has no memory for it
+   */
+  upload(dtype: Dtype, shape: Shape, bytes: Uint8Array): T;
+
+  /** A copy of the row-major little-endian bytes. */
+  download(x: T): Uint8Array;
+
+  /** Whether every element lies in [lo, hi]; true for an empty tensor. */
+  within(x: T, lo: bigint, hi: bigint): boolean;
+
+  /** Called once when `refs` has become 0; the tensor is not used afterwards. */
+  release(x: T): void;
+
+  statistics(): BackendStatistics;
+
+  /** Frees everything, packed weights included; the backend is not used afterwards. */
+  dispose(): void;
+}

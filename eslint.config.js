@@ -13,7 +13,7 @@ const NO_BARE_ERROR = [
 const NO_FLOAT_POWER = [
   // A power of two literals is exact everywhere; any other float power may differ in its last bit.
   "BinaryExpression[operator='**']:not([left.bigint]):not([left.type='Literal'][right.type='Literal']), AssignmentExpression[operator='**=']",
-  "A float power's last bit differs between engines: use bigint (`2n ** k`) or a product.",
+  "A float power's last bit differs between engines: use `1 << k`, bigint `2n ** k` or a product.",
 ];
 
 const restricted = (...rules) => [

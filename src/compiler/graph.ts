@@ -90,18 +90,25 @@ export interface ConstantTensor {
   readonly data: TensorData;
 }
 
-export type Attribute =
-  | { readonly type: "int"; readonly value: bigint }
-  | { readonly type: "ints"; readonly value: readonly bigint[] }
-  | { readonly type: "float"; readonly value: number }
-  | { readonly type: "floats"; readonly value: readonly number[] }
-  | { readonly type: "string"; readonly value: string }
-  | { readonly type: "strings"; readonly value: readonly string[] }
-  | { readonly type: "tensor"; readonly value: ConstantTensor }
+export interface AttributeValues {
+  int: bigint;
+  ints: readonly bigint[];
+  float: number;
+  floats: readonly number[];
+  string: string;
+  strings: readonly string[];
+  tensor: ConstantTensor;
   /** A body of `If`, `Loop` or `Scan`; it may read values of the graphs around it by name. */
-  | { readonly type: "graph"; readonly value: Graph }
+  graph: Graph;
   /** The function that an `aivm.Unary` node applies to each element. */
-  | { readonly type: "expression"; readonly value: Expression };
+  expression: Expression;
+}
+
+export type AttributeType = keyof AttributeValues;
+
+export type Attribute = {
+  [T in AttributeType]: { readonly type: T; readonly value: AttributeValues[T] };
+}[AttributeType];
 
 /** Attribute constructors, for passes and tests. */
 export const attribute = {
@@ -118,19 +125,18 @@ export const attribute = {
   expression: (value: Expression): Attribute => ({ type: "expression", value }),
 } as const;
 
-function attributeOfType<T extends Attribute["type"]>(
+function attributeOfType<T extends AttributeType>(
   node: GraphNode,
   name: string,
   type: T,
-): Extract<Attribute, { type: T }>["value"] | undefined {
+): AttributeValues[T] | undefined {
   const found = node.attributes.get(name);
   if (found === undefined) return undefined;
   if (found.type !== type) {
-    throw new CompileError(
-      `${describeNode(node)}: attribute "${name}" must be of type ${type}, found ${found.type}`,
-    );
+    const message = `attribute "${name}" must be of type ${type}, found ${found.type}`;
+    throw nodeError("BadAttribute", node, message);
   }
-  return (found as Extract<Attribute, { type: T }>).value;
+  return found.value as AttributeValues[T];
 }
 
 /** An int64 as a number; beyond ±(2^53 − 1) it saturates (ONNX writes INT64_MAX for "to the end"). */
@@ -180,6 +186,18 @@ export function describeNode(node: Pick<GraphNode, "name" | "opType" | "domain">
   return `${operatorName(node)} "${node.name}"`;
 }
 
+/** A `CompileError` about a node: the message opens with the node's operator and name. */
+export function nodeError(
+  code: string,
+  node: Pick<GraphNode, "name" | "opType" | "domain">,
+  message: string,
+): CompileError {
+  return new CompileError(code, `${describeNode(node)}: ${message}`, {
+    name: node.name,
+    op: operatorName(node),
+  });
+}
+
 /** `Conv`, or `domain.Type` outside the standard domain. */
 export function operatorName(node: Pick<GraphNode, "opType" | "domain">): string {
   return node.domain === "" ? node.opType : `${node.domain}.${node.opType}`;
@@ -202,7 +220,8 @@ export function constantNumbers(constant: ConstantTensor): number[] {
   if (data instanceof BigInt64Array || data instanceof BigUint64Array) {
     return Array.from(data, clampToNumber);
   }
-  if (Array.isArray(data)) throw new CompileError("a string tensor stands where numbers are needed");
+  if (Array.isArray(data))
+    throw new CompileError("BadTensor", "a string tensor stands where numbers are needed");
   return Array.from(data as ArrayLike<number>);
 }
 
@@ -326,7 +345,10 @@ export function sortNodes(graph: Graph, outer: ReadonlySet<string> = new Set()):
   for (const name of [...graph.inputs, ...graph.initializers.keys()]) {
     // Shadowing a name of an outer graph is tolerated: inner reads mean the inner value.
     if (!outer.has(name) && ready.has(name)) {
-      throw new CompileError(`graph "${graph.name}": value "${name}" is declared twice`);
+      throw new CompileError(
+        "BadGraph",
+        `graph "${graph.name}": value "${name}" is declared twice`,
+      );
     }
     ready.add(name);
   }
@@ -336,8 +358,10 @@ export function sortNodes(graph: Graph, outer: ReadonlySet<string> = new Set()):
       const other = makers.get(output);
       if (other !== undefined || ready.has(output)) {
         const by = other === undefined ? "an input or initializer" : describeNode(other);
-        throw new CompileError(
-          `${describeNode(node)}: value "${output}" is already made by ${by}; names must be unique`,
+        throw nodeError(
+          "BadGraph",
+          node,
+          `value "${output}" is already made by ${by}; names must be unique`,
         );
       }
       makers.set(output, node);
@@ -362,14 +386,18 @@ export function sortNodes(graph: Graph, outer: ReadonlySet<string> = new Set()):
       if (ready.has(read)) continue;
       const maker = makers.get(read);
       if (maker === undefined) {
-        throw new CompileError(
-          `${describeNode(top.node)}: input "${read}" is made by no node, initializer or graph input`,
+        throw nodeError(
+          "BadGraph",
+          top.node,
+          `input "${read}" is made by no node, initializer or graph input`,
         );
       }
       const seen = state.get(maker);
       if (seen === "open") {
-        throw new CompileError(
-          `${describeNode(maker)}: its output "${read}" depends on itself; the graph has a cycle`,
+        throw nodeError(
+          "BadGraph",
+          maker,
+          `its output "${read}" depends on itself; the graph has a cycle`,
         );
       }
       if (seen === undefined) {
@@ -380,7 +408,10 @@ export function sortNodes(graph: Graph, outer: ReadonlySet<string> = new Set()):
   }
   for (const output of graph.outputs) {
     if (!ready.has(output) && !makers.has(output)) {
-      throw new CompileError(`graph "${graph.name}": output "${output}" is made by no node`);
+      throw new CompileError(
+        "BadGraph",
+        `graph "${graph.name}": output "${output}" is made by no node`,
+      );
     }
   }
   graph.nodes = sorted;

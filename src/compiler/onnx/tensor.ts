@@ -1,0 +1,300 @@
+import { CompileError } from "../../core/errors.js";
+import { clampToNumber } from "../graph.js";
+import type { ConstantTensor, ElementType, TensorData } from "../graph.js";
+import { DATA_TYPE, REFUSED_DATA_TYPE } from "./schema.js";
+import type { TensorProto } from "./schema.js";
+import { decodeMessage } from "./wire.js";
+
+/**
+ * Supplies tensor data kept outside the model file: `length` bytes from byte `offset` of the file
+ * at `location`, a path relative to the model. Paths that could leave the model's folder never
+ * get here.
+ */
+export type ExternalData = (location: string, offset: number, length: number) => Uint8Array;
+
+const BYTES: Readonly<Record<Exclude<ElementType, "string">, number>> = {
+  float32: 4,
+  float64: 8,
+  float16: 2,
+  bfloat16: 2,
+  uint8: 1,
+  int8: 1,
+  uint16: 2,
+  int16: 2,
+  uint32: 4,
+  int32: 4,
+  uint64: 8,
+  int64: 8,
+  bool: 1,
+};
+
+/** The element type of a `TensorProto.DataType` number. @throws CompileError `UnsupportedType` */
+export function elementTypeOf(dataType: number | undefined, where: string): ElementType {
+  const type = (DATA_TYPE as Readonly<Record<number, ElementType>>)[dataType ?? 0];
+  if (type !== undefined) return type;
+  const name = REFUSED_DATA_TYPE[dataType ?? 0] ?? `number ${String(dataType)}`;
+  throw new CompileError(
+    "UnsupportedType",
+    `${where}: element type ${name} is not supported; convert the model to float32`,
+    { name: where },
+  );
+}
+
+/** The `TensorProto.DataType` number of an element type. */
+export function dataTypeOf(elementType: ElementType): number {
+  for (const [number, type] of Object.entries(DATA_TYPE)) {
+    if (type === elementType) return Number(number);
+  }
+  throw new CompileError("UnsupportedType", `no data type number for ${elementType}`);
+}
+
+/**
+ * Reads a `TensorProto`. Floating types become exact float64.
+ *
+ * @throws CompileError `BadTensor` when dims and data disagree, `ExternalData` when the data is in
+ * another file and cannot be had, `UnsupportedType`
+ */
+export function tensorFromProto(
+  proto: TensorProto,
+  externalData?: ExternalData,
+  where = `tensor "${proto.name ?? ""}"`,
+): ConstantTensor {
+  const bad = (what: string): CompileError =>
+    new CompileError("BadTensor", `${where}: ${what}`, { name: where });
+
+  if (proto.segment !== undefined) throw bad("segmented tensors are not supported");
+  const elementType = elementTypeOf(proto.dataType, where);
+  const dims = Array.from(proto.dims ?? [], clampToNumber);
+  let count = 1;
+  for (const dim of dims) {
+    count *= dim;
+    if (dim < 0 || !Number.isSafeInteger(count))
+      throw bad(`dims [${dims.join(", ")}] are impossible`);
+  }
+  const checkCount = (found: number): void => {
+    if (found === count) return;
+    const need = `dims [${dims.join(", ")}] need ${String(count)} elements`;
+    throw bad(`${need}, the data holds ${String(found)}`);
+  };
+
+  if (elementType === "string") {
+    const strings = proto.stringData ?? [];
+    checkCount(strings.length);
+    const decoder = new TextDecoder();
+    return { elementType, dims, data: strings.map((s) => decoder.decode(s)) };
+  }
+
+  let raw = proto.rawData;
+  if (proto.dataLocation === 1)
+    raw = readExternal(proto, externalData, count * BYTES[elementType], where);
+  if (raw !== undefined) {
+    if (raw.length !== count * BYTES[elementType]) {
+      const need = `dims [${dims.join(", ")}] of ${elementType} need ${String(count * BYTES[elementType])} bytes`;
+      throw bad(`${need}, the data has ${String(raw.length)}`);
+    }
+    return { elementType, dims, data: fromRaw(raw, elementType) };
+  }
+
+  const field = typedField(proto, elementType);
+  checkCount(field.length);
+  return { elementType, dims, data: fromField(field, elementType) };
+}
+
+/** Reads a file that holds one `TensorProto` (`.pb`, as in the ONNX test suites). */
+export function decodeTensor(bytes: Uint8Array): { name: string; tensor: ConstantTensor } {
+  const proto = decodeMessage("TensorProto", bytes);
+  return { name: proto.name ?? "", tensor: tensorFromProto(proto) };
+}
+
+/** Writes a constant as a `TensorProto` with raw data; floats are rounded to their type. */
+export function tensorToProto(name: string, tensor: ConstantTensor): TensorProto {
+  const { elementType, dims, data } = tensor;
+  const proto: TensorProto = {
+    name,
+    dataType: dataTypeOf(elementType),
+    dims: BigInt64Array.from(dims, (d) => BigInt(d)),
+  };
+  if (elementType === "string") {
+    const encoder = new TextEncoder();
+    proto.stringData = (data as readonly string[]).map((s) => encoder.encode(s));
+    return proto;
+  }
+  if (elementType === "float16" || elementType === "bfloat16") {
+    throw new CompileError("UnsupportedType", `writing ${elementType} tensors is not supported`);
+  }
+  const size = BYTES[elementType];
+  const raw = new Uint8Array(data.length * size);
+  const view = new DataView(raw.buffer);
+  for (let i = 0; i < data.length; i++) writeElement(view, i * size, elementType, data[i] ?? 0);
+  proto.rawData = raw;
+  return proto;
+}
+
+function readExternal(
+  proto: TensorProto,
+  load: ExternalData | undefined,
+  lengthBytes: number,
+  where: string,
+): Uint8Array {
+  const fail = (what: string): CompileError =>
+    new CompileError("ExternalData", `${where}: ${what}`, { name: where });
+
+  const entries = new Map((proto.externalData ?? []).map((e) => [e.key ?? "", e.value ?? ""]));
+  const location = entries.get("location") ?? "";
+  const parts = location.split(/[\\/]/);
+  if (
+    location === "" ||
+    /^([\\/]|[A-Za-z]:)/.test(location) ||
+    location.includes("\0") ||
+    parts.includes("..")
+  ) {
+    throw fail(
+      `external data at "${location}": only relative paths inside the model's folder are read`,
+    );
+  }
+  const number = (key: string, fallback: number): number => {
+    const text = entries.get(key);
+    if (text === undefined) return fallback;
+    const value = /^\d{1,15}$/.test(text) ? Number(text) : NaN;
+    if (Number.isNaN(value)) throw fail(`external data ${key} "${text}" is not a number of bytes`);
+    return value;
+  };
+  const offset = number("offset", 0);
+  const length = number("length", lengthBytes);
+  if (length !== lengthBytes) {
+    throw fail(`external data has ${String(length)} bytes, its dims need ${String(lengthBytes)}`);
+  }
+  if (load === undefined) {
+    throw fail(`its data is in the file "${location}", and no way to read external data was given`);
+  }
+  return load(location, offset, length);
+}
+
+type NumericField = Float32Array | Float64Array | Int32Array | BigInt64Array | BigUint64Array;
+
+/** The typed field in which the schema puts a data type when `raw_data` is not used. */
+function typedField(proto: TensorProto, elementType: Exclude<ElementType, "string">): NumericField {
+  switch (elementType) {
+    case "float32":
+      return proto.floatData ?? new Float32Array();
+    case "float64":
+      return proto.doubleData ?? new Float64Array();
+    case "int64":
+      return proto.int64Data ?? new BigInt64Array();
+    case "uint64":
+    case "uint32":
+      return proto.uint64Data ?? new BigUint64Array();
+    default:
+      return proto.int32Data ?? new Int32Array();
+  }
+}
+
+function fromField(field: NumericField, elementType: Exclude<ElementType, "string">): TensorData {
+  const numbers = field as ArrayLike<number>;
+  switch (elementType) {
+    case "float32":
+    case "float64":
+      return Float64Array.from(numbers);
+    case "float16":
+      return Float64Array.from(numbers, float16ToNumber);
+    case "bfloat16":
+      return Float64Array.from(numbers, bfloat16ToNumber);
+    case "bool":
+      return Uint8Array.from(numbers, (v) => (v === 0 ? 0 : 1));
+    case "uint8":
+      return Uint8Array.from(numbers);
+    case "int8":
+      return Int8Array.from(numbers);
+    case "uint16":
+      return Uint16Array.from(numbers);
+    case "int16":
+      return Int16Array.from(numbers);
+    case "int32":
+      return Int32Array.from(numbers);
+    case "uint32":
+      return Uint32Array.from(field as BigUint64Array, (v) => Number(BigInt.asUintN(32, v)));
+    case "uint64":
+    case "int64":
+      return field as BigInt64Array | BigUint64Array;
+  }
+}
+
+function fromRaw(raw: Uint8Array, elementType: Exclude<ElementType, "string">): TensorData {
+  const view = new DataView(raw.buffer, raw.byteOffset, raw.byteLength);
+  const count = raw.length / BYTES[elementType];
+  const fill = <T extends Exclude<TensorData, readonly string[]>>(
+    data: T,
+    read: (i: number) => T[number],
+  ): T => {
+    for (let i = 0; i < count; i++) data[i] = read(i);
+    return data;
+  };
+  switch (elementType) {
+    case "float32":
+      return fill(new Float64Array(count), (i) => view.getFloat32(4 * i, true));
+    case "float64":
+      return fill(new Float64Array(count), (i) => view.getFloat64(8 * i, true));
+    case "float16":
+      return fill(new Float64Array(count), (i) => float16ToNumber(view.getUint16(2 * i, true)));
+    case "bfloat16":
+      return fill(new Float64Array(count), (i) => bfloat16ToNumber(view.getUint16(2 * i, true)));
+    case "bool":
+      return fill(new Uint8Array(count), (i) => (raw[i] === 0 ? 0 : 1));
+    case "uint8":
+      return raw.slice();
+    case "int8":
+      return new Int8Array(raw.slice().buffer);
+    case "uint16":
+      return fill(new Uint16Array(count), (i) => view.getUint16(2 * i, true));
+    case "int16":
+      return fill(new Int16Array(count), (i) => view.getInt16(2 * i, true));
+    case "uint32":
+      return fill(new Uint32Array(count), (i) => view.getUint32(4 * i, true));
+    case "int32":
+      return fill(new Int32Array(count), (i) => view.getInt32(4 * i, true));
+    case "uint64":
+      return fill(new BigUint64Array(count), (i) => view.getBigUint64(8 * i, true));
+    case "int64":
+      return fill(new BigInt64Array(count), (i) => view.getBigInt64(8 * i, true));
+  }
+}
+
+function writeElement(
+  view: DataView,
+  at: number,
+  elementType: ElementType,
+  value: number | bigint | string,
+): void {
+  if (elementType === "int64") view.setBigInt64(at, BigInt(value), true);
+  else if (elementType === "uint64") view.setBigUint64(at, BigInt(value), true);
+  else if (elementType === "float32") view.setFloat32(at, Number(value), true);
+  else if (elementType === "float64") view.setFloat64(at, Number(value), true);
+  else if (elementType === "int32" || elementType === "uint32")
+    view.setInt32(at, Number(value), true);
+  else if (elementType === "int16" || elementType === "uint16")
+    view.setInt16(at, Number(value), true);
+  else view.setInt8(at, Number(value));
+}
+
+/** IEEE 754 binary16, exactly, by way of the bits of the binary32 of the same value. */
+function float16ToNumber(bits: number): number {
+  const sign = (bits & 0x8000) << 16;
+  const exponent = (bits >> 10) & 31;
+  const fraction = bits & 0x3ff;
+  if (exponent === 0) return ((sign < 0 ? -1 : 1) * fraction) / (1 << 24);
+  return float32FromBits(
+    sign | ((exponent === 31 ? 255 : exponent + 112) << 23) | (fraction << 13),
+  );
+}
+
+/** The upper half of a binary32. */
+function bfloat16ToNumber(bits: number): number {
+  return float32FromBits(bits << 16);
+}
+
+const SCRATCH = new DataView(new ArrayBuffer(4));
+
+function float32FromBits(bits: number): number {
+  SCRATCH.setInt32(0, bits);
+  return SCRATCH.getFloat32(0);
+}

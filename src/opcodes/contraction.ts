@@ -35,7 +35,12 @@ export function bitsInterval(dtype: Dtype, bits: number): readonly [bigint, bigi
     : [0n, (1n << BigInt(bits)) - 1n];
 }
 
-const bits = (doc: string): ImmediateSpec & { kind: "uint" } => ({ kind: "uint", min: 1, max: 32, doc });
+const bits = (doc: string): ImmediateSpec & { kind: "uint" } => ({
+  kind: "uint",
+  min: 1,
+  max: 32,
+  doc,
+});
 const ACCUMULATORS = ["i32", "i64"] as const;
 
 const CONTRACTION_CONSTRAINTS: readonly ImmediateConstraint[] = [
@@ -53,7 +58,8 @@ function checkAccumulator(
   imm: { aBits: number; bBits: number; accumulator: Dtype },
   [a, b]: readonly TensorSpec[],
 ): void {
-  const bound = BigInt(k) * magnitudeBound(a!.dtype, imm.aBits) * magnitudeBound(b!.dtype, imm.bBits);
+  const bound =
+    BigInt(k) * magnitudeBound(a!.dtype, imm.aBits) * magnitudeBound(b!.dtype, imm.bBits);
   if (bound > DTYPE_INFO[imm.accumulator].max) {
     throw new Trap(
       "AccumulatorBound",
@@ -90,7 +96,10 @@ export function windowedLength(
   const reach = (kernel - 1) * dilation + 1;
   const room = input + padBefore + padAfter - reach;
   if (kernel < 1 || room < 0) {
-    throw new Trap("ShapeMismatch", `a window of ${reach} does not fit an axis of ${input} padded by ${padBefore} and ${padAfter}`);
+    throw new Trap(
+      "ShapeMismatch",
+      `a window of ${reach} does not fit an axis of ${input} padded by ${padBefore} and ${padAfter}`,
+    );
   }
   return Math.floor(room / stride) + 1;
 }
@@ -98,9 +107,33 @@ export function windowedLength(
 /** Rows `[1,1]`-like immediates of spatial windows over an NHWC tensor named `of`. */
 export function windowImmediates<const O extends string>(of: O) {
   return {
-    strides: { kind: "perAxis", of, skip: 2, per: 1, min: 1, max: 65535, doc: "step of the window along each spatial axis" },
-    dilations: { kind: "perAxis", of, skip: 2, per: 1, min: 1, max: 65535, doc: "distance of the window's taps along each spatial axis" },
-    pads: { kind: "perAxis", of, skip: 2, per: 2, min: 0, max: 65535, doc: "padding before each spatial axis, then after each" },
+    strides: {
+      kind: "perAxis",
+      of,
+      skip: 2,
+      per: 1,
+      min: 1,
+      max: 65535,
+      doc: "step of the window along each spatial axis",
+    },
+    dilations: {
+      kind: "perAxis",
+      of,
+      skip: 2,
+      per: 1,
+      min: 1,
+      max: 65535,
+      doc: "distance of the window's taps along each spatial axis",
+    },
+    pads: {
+      kind: "perAxis",
+      of,
+      skip: 2,
+      per: 2,
+      min: 0,
+      max: 65535,
+      doc: "padding before each spatial axis, then after each",
+    },
   } as const;
 }
 
@@ -125,7 +158,10 @@ export const contraction = {
       const [a, b] = operands.map((operand) => operand.shape) as [Shape, Shape];
       const k = a[a.length - 1]!;
       if (k !== b[b.length - 2]) {
-        throw new Trap("ShapeMismatch", `matmul of ${formatShape(a)} and ${formatShape(b)}: the inner dimensions differ`);
+        throw new Trap(
+          "ShapeMismatch",
+          `matmul of ${formatShape(a)} and ${formatShape(b)}: the inner dimensions differ`,
+        );
       }
       const batch = broadcastShapes([a.slice(0, -2), b.slice(0, -2)]);
       checkAccumulator(k, imm, operands);
@@ -140,10 +176,17 @@ export const contraction = {
     traps: ["ShapeMismatch", "AccumulatorBound", "OperandRange"],
     meaning: (_imm, [a, b]) => {
       const k = a!.shape[a!.shape.length - 1]!;
-      const batchAt = (x: typeof a, index: readonly number[], row: number, column: number): bigint => {
+      const batchAt = (
+        x: typeof a,
+        index: readonly number[],
+        row: number,
+        column: number,
+      ): bigint => {
         const rank = x!.shape.length - 2;
         const lead = index.length - rank;
-        const batch = x!.shape.slice(0, rank).map((dim, axis) => (dim === 1 ? 0 : index[lead + axis]!));
+        const batch = x!.shape
+          .slice(0, rank)
+          .map((dim, axis) => (dim === 1 ? 0 : index[lead + axis]!));
         return x!.at([...batch, row, column]);
       };
       return [
@@ -167,14 +210,20 @@ export const contraction = {
       accumulator: { kind: "dtype", among: ACCUMULATORS, doc: "dtype of the exact sums" },
       ...windowImmediates("a"),
       groups: { kind: "uint", min: 1, max: 0x7fffffff, doc: "number of groups of channels" },
-      padValue: { kind: "i64", doc: "value outside the input, in a's dtype (a zero point is not 0)" },
+      padValue: {
+        kind: "i64",
+        doc: "value outside the input, in a's dtype (a zero point is not 0)",
+      },
     },
     operands: [
       { name: "a", dtype: ["u8", "i8", "i16", "i32"], rank: { min: 3, max: 5 } },
       { name: "b", dtype: ["u8", "i8", "i16", "i32"], rank: { same: "a" } },
     ],
     results: [{ name: "y", dtype: { immediate: "accumulator" }, rank: { max: ["a"] } }],
-    constraints: [...CONTRACTION_CONSTRAINTS, { rule: "inBits", immediate: "padValue", bits: "aBits", operand: "a" }],
+    constraints: [
+      ...CONTRACTION_CONSTRAINTS,
+      { rule: "inBits", immediate: "padValue", bits: "aBits", operand: "a" },
+    ],
     shapeRule:
       "a is [N, D…, C], b is [W…, C/groups, O], y is [N, ⌊(D + before + after − (W−1)·dilation − 1) / stride⌋ + 1 …, O]; groups divides C and O, and every W ≥ 1",
     shape: (imm, operands) => {
@@ -195,7 +244,14 @@ export const contraction = {
         const w = b[axis]!;
         k *= w;
         out.push(
-          windowedLength(a[axis + 1]!, w, imm.strides[axis]!, imm.dilations[axis]!, imm.pads[axis]!, imm.pads[axis + spatial]!),
+          windowedLength(
+            a[axis + 1]!,
+            w,
+            imm.strides[axis]!,
+            imm.dilations[axis]!,
+            imm.pads[axis]!,
+            imm.pads[axis + spatial]!,
+          ),
         );
       }
       checkAccumulator(k, imm, operands);
@@ -220,11 +276,14 @@ export const contraction = {
           let sum = 0n;
           forEachIndex(kernel, (tap) => {
             const position = tap.map(
-              (t, axis) => index[axis + 1]! * imm.strides[axis]! + t * imm.dilations[axis]! - imm.pads[axis]!,
+              (t, axis) =>
+                index[axis + 1]! * imm.strides[axis]! + t * imm.dilations[axis]! - imm.pads[axis]!,
             );
             const inside = position.every((p, axis) => p >= 0 && p < a!.shape[axis + 1]!);
             for (let c = 0; c < perGroup; c++) {
-              const x = inside ? a!.at([index[0]!, ...position, group * perGroup + c]) : imm.padValue;
+              const x = inside
+                ? a!.at([index[0]!, ...position, group * perGroup + c])
+                : imm.padValue;
               sum += x * b!.at([...tap, c, o]);
             }
           });
@@ -237,7 +296,9 @@ export const contraction = {
     code: 0x22,
     class: "contraction",
     doc: "Elementwise exact product `a · b` in an accumulator that always holds it. Shapes broadcast.",
-    immediates: { accumulator: { kind: "dtype", among: ACCUMULATORS, doc: "dtype of the exact product" } },
+    immediates: {
+      accumulator: { kind: "dtype", among: ACCUMULATORS, doc: "dtype of the exact product" },
+    },
     operands: [
       { name: "a", dtype: ["u8", "i8", "i16", "i32"], rank: "any" },
       { name: "b", dtype: ["u8", "i8", "i16", "i32"], rank: "any" },

@@ -35,7 +35,9 @@ interface Scalar {
 }
 
 /** Pops b, a of one dtype; pushes y of that dtype; shapes broadcast; one saturation. */
-function binary(op: Scalar & { meaning: (a: bigint, b: bigint, dtype: Dtype) => bigint }): TensorOp {
+function binary(
+  op: Scalar & { meaning: (a: bigint, b: bigint, dtype: Dtype) => bigint },
+): TensorOp {
   return tensorOp({
     code: op.code,
     class: "binary",

@@ -11,23 +11,29 @@ interface Charged {
   readonly results: readonly TensorSpec[];
 }
 
-const roundUp = (n: number, multiple: number): bigint => BigInt(Math.ceil(Math.max(n, 1) / multiple) * multiple);
+const roundUp = (n: number, multiple: number): bigint =>
+  BigInt(Math.ceil(Math.max(n, 1) / multiple) * multiple);
 const atLeastOne = (n: number): bigint => BigInt(Math.max(n, 1));
 const last = (shape: Shape, back: number): number => shape[shape.length - back]!;
-const product = (values: readonly number[]): bigint => values.reduce((acc, value) => acc * atLeastOne(value), 1n);
+const product = (values: readonly number[]): bigint =>
+  values.reduce((acc, value) => acc * atLeastOne(value), 1n);
 
 /** Sums that are long enough hide the cost of starting one; short ones are charged as this many more. */
 const START_OF_SUM = 16n;
 
 /** What each unit counts. Dimensions of 0 count as 1. */
-export const GAS_UNITS: Readonly<Record<GasUnit, { readonly doc: string; readonly count: (c: Charged) => bigint }>> = {
+export const GAS_UNITS: Readonly<
+  Record<GasUnit, { readonly doc: string; readonly count: (c: Charged) => bigint }>
+> = {
   operandElement: {
     doc: "elements of all operands",
-    count: ({ operands }) => operands.reduce((sum, { shape }) => sum + BigInt(chargedCount(shape)), 0n),
+    count: ({ operands }) =>
+      operands.reduce((sum, { shape }) => sum + BigInt(chargedCount(shape)), 0n),
   },
   resultElement: {
     doc: "elements of all results",
-    count: ({ results }) => results.reduce((sum, { shape }) => sum + BigInt(chargedCount(shape)), 0n),
+    count: ({ results }) =>
+      results.reduce((sum, { shape }) => sum + BigInt(chargedCount(shape)), 0n),
   },
   operandByte: {
     doc: "bytes of all operands",
@@ -40,7 +46,9 @@ export const GAS_UNITS: Readonly<Record<GasUnit, { readonly doc: string; readonl
   matmulMac: {
     doc: "batch · M · (N rounded up to 8) · (K + 16) of a product of […,M,K] by […,K,N]",
     count: ({ operands: [a], results: [y] }) =>
-      product(y!.shape.slice(0, -1)) * roundUp(last(y!.shape, 1), 8) * (atLeastOne(last(a!.shape, 1)) + START_OF_SUM),
+      product(y!.shape.slice(0, -1)) *
+      roundUp(last(y!.shape, 1), 8) *
+      (atLeastOne(last(a!.shape, 1)) + START_OF_SUM),
   },
   convMac: {
     doc: "output positions · (O / groups rounded up to 8) · groups · (taps · C / groups + 16); where C / groups is 1 (depthwise), output positions · O · (taps + 16)",
@@ -72,7 +80,11 @@ function bytes(x: TensorSpec): bigint {
  * Gas of one execution of an instruction.
  * @param rules the operand rules of its record, by which rates find the dtype they depend on
  */
-export function gasOf(formula: GasFormula, rules: readonly OperandRule[], charged: Charged): bigint {
+export function gasOf(
+  formula: GasFormula,
+  rules: readonly OperandRule[],
+  charged: Charged,
+): bigint {
   let gas = formula.base;
   for (const { rate, per } of formula.terms) {
     gas += rateOf(rate, rules, charged) * GAS_UNITS[per].count(charged);

@@ -13,7 +13,14 @@ export const ISA_VERSION = 1;
 /** Version of the gas schedule. */
 export const GAS_VERSION = 1;
 
-export const TENSOR_OPS = { ...contraction, ...rescale, ...lut, ...elementwise, ...reductions, ...movement } as const;
+export const TENSOR_OPS = {
+  ...contraction,
+  ...rescale,
+  ...lut,
+  ...elementwise,
+  ...reductions,
+  ...movement,
+} as const;
 export const MACHINE_OPS = machine;
 /** Every instruction by its mnemonic. */
 export const OPS = { ...MACHINE_OPS, ...TENSOR_OPS } as const;
@@ -22,10 +29,14 @@ export type TensorOpName = keyof typeof TENSOR_OPS;
 export type MachineOpName = keyof typeof MACHINE_OPS;
 export type OpName = keyof typeof OPS;
 
-type ImmediatesOf<R> = R extends { readonly immediates: infer I extends Immediates } ? ImmediateValues<I> : never;
+type ImmediatesOf<R> = R extends { readonly immediates: infer I extends Immediates }
+  ? ImmediateValues<I>
+  : never;
 
 /** A decoded instruction: its mnemonic and its immediates by name. */
-export type Instruction = { [K in OpName]: { readonly op: K; readonly imm: ImmediatesOf<(typeof OPS)[K]> } }[OpName];
+export type Instruction = {
+  [K in OpName]: { readonly op: K; readonly imm: ImmediatesOf<(typeof OPS)[K]> };
+}[OpName];
 /** A decoded instruction of one mnemonic. */
 export type InstructionOf<K extends OpName> = Extract<Instruction, { readonly op: K }>;
 

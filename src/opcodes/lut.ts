@@ -19,7 +19,10 @@ export const lut = {
     shape: (_imm, [x, table]) => {
       const entries = x!.dtype === "i16" ? 65_536 : 256;
       if (table!.shape[0] !== entries) {
-        throw new Trap("ShapeMismatch", `a table for ${x!.dtype} has ${entries} entries, this one has ${table!.shape[0]}`);
+        throw new Trap(
+          "ShapeMismatch",
+          `a table for ${x!.dtype} has ${entries} entries, this one has ${table!.shape[0]}`,
+        );
       }
       return [x!.shape];
     },
@@ -51,7 +54,10 @@ export const lut = {
     shape: ({ segmentsLog2 }, [x, table]) => {
       const entries = 2 ** segmentsLog2 + 1;
       if (table!.shape[0] !== entries) {
-        throw new Trap("ShapeMismatch", `a table of 2^${segmentsLog2} segments has ${entries} entries, this one has ${table!.shape[0]}`);
+        throw new Trap(
+          "ShapeMismatch",
+          `a table of 2^${segmentsLog2} segments has ${entries} entries, this one has ${table!.shape[0]}`,
+        );
       }
       return [x!.shape];
     },

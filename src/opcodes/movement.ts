@@ -37,7 +37,10 @@ function takeDims(dims: readonly number[], operand: readonly bigint[]): number[]
     return Number(value);
   });
   if (next !== operand.length) {
-    throw new Trap("ShapeMismatch", `the shape operand has ${operand.length} entries, ${next} are taken`);
+    throw new Trap(
+      "ShapeMismatch",
+      `the shape operand has ${operand.length} entries, ${next} are taken`,
+    );
   }
   return taken;
 }
@@ -50,10 +53,42 @@ const SHAPE_OPERAND = {
 } as const;
 
 const RESIZE = {
-  sizes: { kind: "perAxis", of: "x", skip: 2, per: 1, min: 1, max: 65535, doc: "spatial dimensions of the result" },
-  numerators: { kind: "perAxis", of: "x", skip: 2, per: 1, min: 1, max: 65535, doc: "p: input position = (p·i + o) / q" },
-  denominators: { kind: "perAxis", of: "x", skip: 2, per: 1, min: 1, max: 65535, doc: "q: input position = (p·i + o) / q" },
-  offsets: { kind: "perAxis", of: "x", skip: 2, per: 1, min: -0x3fffffff, max: 0x3fffffff, doc: "o: input position = (p·i + o) / q" },
+  sizes: {
+    kind: "perAxis",
+    of: "x",
+    skip: 2,
+    per: 1,
+    min: 1,
+    max: 65535,
+    doc: "spatial dimensions of the result",
+  },
+  numerators: {
+    kind: "perAxis",
+    of: "x",
+    skip: 2,
+    per: 1,
+    min: 1,
+    max: 65535,
+    doc: "p: input position = (p·i + o) / q",
+  },
+  denominators: {
+    kind: "perAxis",
+    of: "x",
+    skip: 2,
+    per: 1,
+    min: 1,
+    max: 65535,
+    doc: "q: input position = (p·i + o) / q",
+  },
+  offsets: {
+    kind: "perAxis",
+    of: "x",
+    skip: 2,
+    per: 1,
+    min: -0x3fffffff,
+    max: 0x3fffffff,
+    doc: "o: input position = (p·i + o) / q",
+  },
 } as const;
 interface Resize {
   sizes: readonly number[];
@@ -63,7 +98,8 @@ interface Resize {
 }
 
 function resizedShape(imm: Resize, x: Shape): Shape {
-  if (x.slice(1, -1).includes(0)) throw new Trap("ShapeMismatch", `resize of an empty image ${formatShape(x)}`);
+  if (x.slice(1, -1).includes(0))
+    throw new Trap("ShapeMismatch", `resize of an empty image ${formatShape(x)}`);
   return [x[0]!, ...imm.sizes, x[x.length - 1]!];
 }
 
@@ -78,27 +114,46 @@ export const movement = {
     code: 0x60,
     class: "movement",
     doc: "The same elements in row-major order under other dimensions. An entry d ≥ 0 is a dimension; −1 is inferred; −2 is taken from the shape operand; −3−k copies dimension k of x.",
-    immediates: { dims: { kind: "dims", min: -3 - (MAX_RANK - 1), max: MAX_DIM, doc: "dimensions of the result" } },
+    immediates: {
+      dims: {
+        kind: "dims",
+        min: -3 - (MAX_RANK - 1),
+        max: MAX_DIM,
+        doc: "dimensions of the result",
+      },
+    },
     operands: [{ name: "x", dtype: DTYPES, rank: "any" }, SHAPE_OPERAND],
     results: [{ name: "y", dtype: { of: "x" }, rank: { lengthOf: "dims" } }],
     constraints: [
       { rule: "atMostOne", immediate: "dims", value: INFER },
       { rule: "copiesAxis", immediate: "dims", operand: "x" },
     ],
-    shapeRule: "dims with its special entries replaced; the number of elements must stay; nothing can be inferred beside a dimension of 0",
+    shapeRule:
+      "dims with its special entries replaced; the number of elements must stay; nothing can be inferred beside a dimension of 0",
     shape: (imm, [x], operand) => {
-      const dims = takeDims(imm.dims, operand).map((dim) => (dim <= -3 ? x!.shape[-3 - dim]! : dim));
+      const dims = takeDims(imm.dims, operand).map((dim) =>
+        dim <= -3 ? x!.shape[-3 - dim]! : dim,
+      );
       const total = elementCount(x!.shape);
       const inferred = dims.indexOf(INFER);
       if (inferred >= 0) {
-        const rest = dims.reduce((product, dim, i) => (i === inferred ? product : product * dim), 1);
+        const rest = dims.reduce(
+          (product, dim, i) => (i === inferred ? product : product * dim),
+          1,
+        );
         if (rest === 0 || total % rest !== 0) {
-          throw new Trap("ShapeMismatch", `${formatShape(x!.shape)} does not reshape to ${formatShape(imm.dims)}`);
+          throw new Trap(
+            "ShapeMismatch",
+            `${formatShape(x!.shape)} does not reshape to ${formatShape(imm.dims)}`,
+          );
         }
         dims[inferred] = total / rest;
       }
       if (elementCount(dims) !== total) {
-        throw new Trap("ShapeMismatch", `${formatShape(x!.shape)} does not reshape to ${formatShape(dims)}`);
+        throw new Trap(
+          "ShapeMismatch",
+          `${formatShape(x!.shape)} does not reshape to ${formatShape(dims)}`,
+        );
       }
       return [dims];
     },
@@ -144,9 +199,33 @@ export const movement = {
     class: "movement",
     doc: "Takes a regular part of each axis: from start (counted from the end when negative, then clamped to the axis) towards end (likewise, exclusive) in steps. The rules are those of ONNX Slice.",
     immediates: {
-      starts: { kind: "perAxis", of: "x", skip: 0, per: 1, min: -0x80000000, max: MAX_DIM, doc: "first index on each axis" },
-      ends: { kind: "perAxis", of: "x", skip: 0, per: 1, min: -0x80000000, max: MAX_DIM, doc: "index before which to stop on each axis" },
-      steps: { kind: "perAxis", of: "x", skip: 0, per: 1, min: -0x80000000, max: MAX_DIM, doc: "step on each axis, not 0" },
+      starts: {
+        kind: "perAxis",
+        of: "x",
+        skip: 0,
+        per: 1,
+        min: -0x80000000,
+        max: MAX_DIM,
+        doc: "first index on each axis",
+      },
+      ends: {
+        kind: "perAxis",
+        of: "x",
+        skip: 0,
+        per: 1,
+        min: -0x80000000,
+        max: MAX_DIM,
+        doc: "index before which to stop on each axis",
+      },
+      steps: {
+        kind: "perAxis",
+        of: "x",
+        skip: 0,
+        per: 1,
+        min: -0x80000000,
+        max: MAX_DIM,
+        doc: "step on each axis, not 0",
+      },
     },
     operands: [{ name: "x", dtype: DTYPES, rank: "any" }],
     results: [{ name: "y", dtype: { of: "x" }, rank: { max: ["x"] } }],
@@ -160,7 +239,9 @@ export const movement = {
     locality: "tiled",
     traps: [],
     meaning: ({ starts, ends, steps }, [x]) => {
-      const first = x!.shape.map((dim, axis) => sliceAxis(dim, starts[axis]!, ends[axis]!, steps[axis]!).start);
+      const first = x!.shape.map(
+        (dim, axis) => sliceAxis(dim, starts[axis]!, ends[axis]!, steps[axis]!).start,
+      );
       return [(index) => x!.at(index.map((i, axis) => first[axis]! + i * steps[axis]!))];
     },
   }),
@@ -175,13 +256,17 @@ export const movement = {
     operands: [{ name: "x", dtype: DTYPES, rank: { min: 1, max: MAX_RANK }, repeat: "count" }],
     results: [{ name: "y", dtype: { of: "x" }, rank: { max: ["x"] } }],
     constraints: [],
-    shapeRule: "all of one dtype and rank; dimensions other than the axis are equal, those of the axis add up",
+    shapeRule:
+      "all of one dtype and rank; dimensions other than the axis are equal, those of the axis add up",
     shape: ({ axis }, operands) => {
       const first = operands[0]!.shape;
       let sum = 0;
       for (const { shape } of operands) {
         if (!shape.every((dim, i) => i === axis || dim === first[i])) {
-          throw new Trap("ShapeMismatch", `concat along axis ${axis} of ${formatShape(first)} and ${formatShape(shape)}`);
+          throw new Trap(
+            "ShapeMismatch",
+            `concat along axis ${axis} of ${formatShape(first)} and ${formatShape(shape)}`,
+          );
         }
         sum += shape[axis]!;
       }
@@ -236,9 +321,33 @@ export const movement = {
     class: "movement",
     doc: "Surrounds x with a value, and puts `interior` of it between neighbours along each axis.",
     immediates: {
-      before: { kind: "perAxis", of: "x", skip: 0, per: 1, min: 0, max: MAX_DIM, doc: "elements before each axis" },
-      after: { kind: "perAxis", of: "x", skip: 0, per: 1, min: 0, max: MAX_DIM, doc: "elements after each axis" },
-      interior: { kind: "perAxis", of: "x", skip: 0, per: 1, min: 0, max: MAX_DIM, doc: "elements between neighbours on each axis" },
+      before: {
+        kind: "perAxis",
+        of: "x",
+        skip: 0,
+        per: 1,
+        min: 0,
+        max: MAX_DIM,
+        doc: "elements before each axis",
+      },
+      after: {
+        kind: "perAxis",
+        of: "x",
+        skip: 0,
+        per: 1,
+        min: 0,
+        max: MAX_DIM,
+        doc: "elements after each axis",
+      },
+      interior: {
+        kind: "perAxis",
+        of: "x",
+        skip: 0,
+        per: 1,
+        min: 0,
+        max: MAX_DIM,
+        doc: "elements between neighbours on each axis",
+      },
       value: { kind: "i64", doc: "the value to pad with, in x's dtype" },
     },
     operands: [{ name: "x", dtype: DTYPES, rank: "any" }],
@@ -246,7 +355,9 @@ export const movement = {
     constraints: [{ rule: "inDtype", immediate: "value", dtype: { of: "x" } }],
     shapeRule: "before + dim + max(0, dim − 1)·interior + after on each axis",
     shape: ({ before, after, interior }, [x]) => [
-      x!.shape.map((dim, axis) => before[axis]! + dim + Math.max(0, dim - 1) * interior[axis]! + after[axis]!),
+      x!.shape.map(
+        (dim, axis) => before[axis]! + dim + Math.max(0, dim - 1) * interior[axis]! + after[axis]!,
+      ),
     ],
     checks: [],
     gas: MOVE,
@@ -255,7 +366,9 @@ export const movement = {
     meaning: ({ before, interior, value }, [x]) => [
       (index) => {
         const at = index.map((i, axis) => (i - before[axis]!) / (interior[axis]! + 1));
-        return at.every((i, axis) => Number.isInteger(i) && i >= 0 && i < x!.shape[axis]!) ? x!.at(at) : value;
+        return at.every((i, axis) => Number.isInteger(i) && i >= 0 && i < x!.shape[axis]!)
+          ? x!.at(at)
+          : value;
       },
     ],
   }),
@@ -263,7 +376,9 @@ export const movement = {
     code: 0x66,
     class: "movement",
     doc: "Broadcasts x with a shape. An entry of −2 is taken from the shape operand.",
-    immediates: { dims: { kind: "dims", min: FROM_OPERAND, max: MAX_DIM, doc: "shape to broadcast with" } },
+    immediates: {
+      dims: { kind: "dims", min: FROM_OPERAND, max: MAX_DIM, doc: "shape to broadcast with" },
+    },
     operands: [{ name: "x", dtype: DTYPES, rank: "any" }, SHAPE_OPERAND],
     results: [{ name: "y", dtype: { of: "x" }, rank: { maxLengthOf: "dims", and: "x" } }],
     constraints: [{ rule: "noneIs", immediate: "dims", value: INFER }],
@@ -304,7 +419,10 @@ export const movement = {
     code: 0x68,
     class: "movement",
     doc: "Linear interpolation of an N,spatial…,C tensor as exact sums: along each spatial axis, with j = ⌊(p·i + o) / q⌋ and r = (p·i + o) − q·j, the neighbours j and j+1 (both clamped to the axis) weigh q − r and r. The result is the interpolated value times the product of the denominators, saturated once; `rescale` narrows it.",
-    immediates: { ...RESIZE, dtype: { kind: "dtype", among: ["i32", "i64"], doc: "dtype of the exact sums" } },
+    immediates: {
+      ...RESIZE,
+      dtype: { kind: "dtype", among: ["i32", "i64"], doc: "dtype of the exact sums" },
+    },
     operands: [{ name: "x", dtype: ["u8", "i8", "i16", "i32"], rank: { min: 3, max: 5 } }],
     results: [{ name: "y", dtype: { immediate: "dtype" }, rank: { max: ["x"] } }],
     constraints: [],
@@ -350,7 +468,9 @@ export const movement = {
     code: 0x6a,
     class: "movement",
     doc: "0, 1, 2, … of the given length, as an i32 tensor of rank 1. A length of −2 is taken from the shape operand.",
-    immediates: { dims: { kind: "dims", min: FROM_OPERAND, max: MAX_DIM, doc: "one entry: the length" } },
+    immediates: {
+      dims: { kind: "dims", min: FROM_OPERAND, max: MAX_DIM, doc: "one entry: the length" },
+    },
     operands: [SHAPE_OPERAND],
     results: [{ name: "y", dtype: "i32", rank: { lengthOf: "dims" } }],
     constraints: [
@@ -368,7 +488,12 @@ export const movement = {
 } as const;
 
 /** First index and number of elements of a slice of an axis, by the rules of ONNX Slice. */
-export function sliceAxis(dim: number, start: number, end: number, step: number): { start: number; length: number } {
+export function sliceAxis(
+  dim: number,
+  start: number,
+  end: number,
+  step: number,
+): { start: number; length: number } {
   const resolve = (i: number): number => (i < 0 ? i + dim : i);
   const bound = (i: number, lo: number, hi: number): number => Math.min(Math.max(i, lo), hi);
   const from = step > 0 ? bound(resolve(start), 0, dim) : bound(resolve(start), 0, dim - 1);

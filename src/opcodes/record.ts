@@ -28,7 +28,12 @@ export interface BlockType {
  * - `type`: parameter and result types of a block.
  */
 export type ImmediateSpec =
-  | { readonly kind: "uint" | "int" | "count"; readonly min: number; readonly max: number; readonly doc: string }
+  | {
+      readonly kind: "uint" | "int" | "count";
+      readonly min: number;
+      readonly max: number;
+      readonly doc: string;
+    }
   | { readonly kind: "i64"; readonly doc: string }
   | { readonly kind: "dtype"; readonly among: readonly Dtype[]; readonly doc: string }
   | { readonly kind: "axis" | "axes" | "perm"; readonly of: string; readonly doc: string }
@@ -56,15 +61,20 @@ export type ImmediateValue<S extends ImmediateSpec> = S["kind"] extends "i64"
         : number;
 
 export type Immediates = Readonly<Record<string, ImmediateSpec>>;
-export type ImmediateValues<I extends Immediates> = { readonly [K in keyof I]: ImmediateValue<I[K]> };
+export type ImmediateValues<I extends Immediates> = {
+  readonly [K in keyof I]: ImmediateValue<I[K]>;
+};
 /** Immediates whose record is not known statically. */
-export type AnyImmediates = Readonly<Record<string, bigint | number | string | readonly number[] | BlockType>>;
+export type AnyImmediates = Readonly<
+  Record<string, bigint | number | string | readonly number[] | BlockType>
+>;
 
 /** Dtypes an operand may have, or the operand before it whose dtype it must share. */
 export type DtypeRule = readonly Dtype[] | { readonly same: string };
 
 /** Ranks an operand may have: any, exactly, within an interval, or that of an earlier operand. */
-export type RankRule = "any" | number | { readonly min: number; readonly max: number } | { readonly same: string };
+export type RankRule =
+  "any" | number | { readonly min: number; readonly max: number } | { readonly same: string };
 
 export interface OperandRule {
   readonly name: string;
@@ -94,11 +104,20 @@ export type ImmediateConstraint =
   /** `low` ≤ `high`, both immediates. */
   | { readonly rule: "ordered"; readonly low: string; readonly high: string }
   /** The immediate is a value of the dtype of an operand or of a dtype immediate. */
-  | { readonly rule: "inDtype"; readonly immediate: string; readonly dtype: { readonly of: string } | { readonly immediate: string } }
+  | {
+      readonly rule: "inDtype";
+      readonly immediate: string;
+      readonly dtype: { readonly of: string } | { readonly immediate: string };
+    }
   /** The number of bits is at most that of the operand's dtype. */
   | { readonly rule: "bitsOf"; readonly immediate: string; readonly operand: string }
   /** The immediate is a value of the operand's dtype within that many bits. */
-  | { readonly rule: "inBits"; readonly immediate: string; readonly bits: string; readonly operand: string }
+  | {
+      readonly rule: "inBits";
+      readonly immediate: string;
+      readonly bits: string;
+      readonly operand: string;
+    }
   /** No entry of the list is 0. */
   | { readonly rule: "nonZero"; readonly immediate: string }
   /** No entry of the list is `value`. */
@@ -129,7 +148,8 @@ export type GasUnit =
   | "resizeTap";
 
 /** A rate, or rates by the dtype of an operand or immediate. */
-export type GasRate = bigint | { readonly by: string; readonly rates: Readonly<Partial<Record<Dtype, bigint>>> };
+export type GasRate =
+  bigint | { readonly by: string; readonly rates: Readonly<Partial<Record<Dtype, bigint>>> };
 
 /** `base + Σ rate · units`. One unit of gas is about a picosecond of the reference machine. */
 export interface GasFormula {
@@ -151,9 +171,19 @@ export type ValueCheck =
   /** Every element lies within the stated bits: signed [−2^(bits−1), 2^(bits−1)−1], unsigned [0, 2^bits−1]. */
   | { readonly check: "bits"; readonly operand: string; readonly immediate: string }
   /** Every element lies in [lo, hi]. */
-  | { readonly check: "interval"; readonly operand: string; readonly lo: bigint; readonly hi: bigint }
+  | {
+      readonly check: "interval";
+      readonly operand: string;
+      readonly lo: bigint;
+      readonly hi: bigint;
+    }
   /** Every element is an index of that axis (an `axis` immediate) of that operand. */
-  | { readonly check: "index"; readonly operand: string; readonly axis: string; readonly of: string };
+  | {
+      readonly check: "index";
+      readonly operand: string;
+      readonly axis: string;
+      readonly of: string;
+    };
 
 /** An instruction on tensors: pops operands, pushes results, no other effect. */
 export interface TensorOp<I extends Immediates = Immediates> {
@@ -172,7 +202,11 @@ export interface TensorOp<I extends Immediates = Immediates> {
    * @param dims values of the shape operand where there is one
    * @throws Trap `ShapeMismatch` or `AccumulatorBound`
    */
-  shape(imm: ImmediateValues<I>, operands: readonly TensorSpec[], dims: readonly bigint[]): readonly Shape[];
+  shape(
+    imm: ImmediateValues<I>,
+    operands: readonly TensorSpec[],
+    dims: readonly bigint[],
+  ): readonly Shape[];
   readonly checks: readonly ValueCheck[];
   readonly gas: GasFormula;
   readonly locality: "elementwise" | "tiled" | "whole";
@@ -201,10 +235,14 @@ export interface MachineOp<I extends Immediates = Immediates> {
 export type OpRecord = TensorOp | MachineOp;
 
 /** Ties the types of `shape` and `meaning` to the immediates of a record. */
-export function tensorOp<const I extends Immediates>(record: Omit<TensorOp<I>, "kind">): TensorOp<I> {
+export function tensorOp<const I extends Immediates>(
+  record: Omit<TensorOp<I>, "kind">,
+): TensorOp<I> {
   return { kind: "tensor", ...record };
 }
 
-export function machineOp<const I extends Immediates>(record: Omit<MachineOp<I>, "kind">): MachineOp<I> {
+export function machineOp<const I extends Immediates>(
+  record: Omit<MachineOp<I>, "kind">,
+): MachineOp<I> {
   return { kind: "machine", ...record };
 }

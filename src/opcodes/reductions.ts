@@ -19,10 +19,13 @@ const SUM_DTYPES = ["i32", "i64"] as const;
 function reduced(x: ExactTensor, axes: readonly number[], index: readonly number[]): bigint[] {
   const values: bigint[] = [];
   const at = [...index];
-  forEachIndex(axes.map((axis) => x.shape[axis]!), (inner) => {
-    axes.forEach((axis, i) => (at[axis] = inner[i]!));
-    values.push(x.at(at));
-  });
+  forEachIndex(
+    axes.map((axis) => x.shape[axis]!),
+    (inner) => {
+      axes.forEach((axis, i) => (at[axis] = inner[i]!));
+      values.push(x.at(at));
+    },
+  );
   return values;
 }
 
@@ -38,7 +41,9 @@ function reduction(op: {
     code: op.code,
     class: "reduction",
     doc: op.doc,
-    immediates: { axes: { kind: "axes", of: "x", doc: "axes to reduce; they stay with dimension 1" } },
+    immediates: {
+      axes: { kind: "axes", of: "x", doc: "axes to reduce; they stay with dimension 1" },
+    },
     operands: [{ name: "x", dtype: op.dtypes, rank: "any" }],
     results: [{ name: "y", dtype: { of: "x" }, rank: { max: ["x"] } }],
     constraints: [],
@@ -59,7 +64,12 @@ function reduction(op: {
 }
 
 /** A sum or product: exact, saturated once into the dtype that an immediate states. */
-function accumulation(op: { code: number; doc: string; initial: bigint; meaning: (acc: bigint, x: bigint) => bigint }) {
+function accumulation(op: {
+  code: number;
+  doc: string;
+  initial: bigint;
+  meaning: (acc: bigint, x: bigint) => bigint;
+}) {
   return tensorOp({
     code: op.code,
     class: "reduction",
@@ -87,12 +97,18 @@ function accumulation(op: { code: number; doc: string; initial: bigint; meaning:
   });
 }
 
-function arg(op: { code: number; doc: string; better: (candidate: bigint, best: bigint) => boolean }) {
+function arg(op: {
+  code: number;
+  doc: string;
+  better: (candidate: bigint, best: bigint) => boolean;
+}) {
   return tensorOp({
     code: op.code,
     class: "reduction",
     doc: op.doc,
-    immediates: { axis: { kind: "axis", of: "x", doc: "axis to search; it stays with dimension 1" } },
+    immediates: {
+      axis: { kind: "axis", of: "x", doc: "axis to search; it stays with dimension 1" },
+    },
     operands: [{ name: "x", dtype: INTEGER_DTYPES, rank: { min: 1, max: 8 } }],
     results: [{ name: "y", dtype: "i32", rank: { max: ["x"] } }],
     constraints: [],
@@ -124,7 +140,15 @@ function arg(op: { code: number; doc: string; better: (candidate: bigint, best: 
 }
 
 const WINDOW = {
-  kernel: { kind: "perAxis", of: "x", skip: 2, per: 1, min: 1, max: 65535, doc: "size of the window along each spatial axis" },
+  kernel: {
+    kind: "perAxis",
+    of: "x",
+    skip: 2,
+    per: 1,
+    min: 1,
+    max: 65535,
+    doc: "size of the window along each spatial axis",
+  },
   ...windowImmediates("x"),
 } as const;
 const WINDOW_SHAPE =
@@ -157,7 +181,9 @@ function windowShape(imm: Window, x: Shape): Shape {
 function windowed(imm: Window, x: ExactTensor, index: readonly number[]): bigint[] {
   const values: bigint[] = [];
   forEachIndex(imm.kernel, (tap) => {
-    const at = tap.map((t, i) => index[i + 1]! * imm.strides[i]! + t * imm.dilations[i]! - imm.pads[i]!);
+    const at = tap.map(
+      (t, i) => index[i + 1]! * imm.strides[i]! + t * imm.dilations[i]! - imm.pads[i]!,
+    );
     if (at.every((p, i) => p >= 0 && p < x.shape[i + 1]!)) {
       values.push(x.at([index[0]!, ...at, index[index.length - 1]!]));
     }
@@ -183,7 +209,13 @@ function pool(op: {
     shapeRule: WINDOW_SHAPE,
     shape: (imm, [x]) => [windowShape(imm as Window, x!.shape)],
     checks: [],
-    gas: { base: 400_000n, terms: [{ rate: 300n, per: "poolTap" }, { rate: 500n, per: "operandElement" }] },
+    gas: {
+      base: 400_000n,
+      terms: [
+        { rate: 300n, per: "poolTap" },
+        { rate: 500n, per: "operandElement" },
+      ],
+    },
     locality: "tiled",
     traps: ["ShapeMismatch"],
     meaning: (imm, [x]) => [(index) => op.meaning(windowed(imm as Window, x!, index), x!.dtype)],
@@ -231,7 +263,8 @@ export const reductions = {
     code: 0x58,
     doc: "Maximum over sliding windows of an N,spatial…,C tensor. Padding does not take part; a window of padding alone gives the least value of the dtype.",
     result: { of: "x" },
-    meaning: (values, dtype) => values.reduce((acc, x) => (x > acc ? x : acc), DTYPE_INFO[dtype].min),
+    meaning: (values, dtype) =>
+      values.reduce((acc, x) => (x > acc ? x : acc), DTYPE_INFO[dtype].min),
   }),
   "pool.sum": pool({
     code: 0x59,

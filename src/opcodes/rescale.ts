@@ -23,7 +23,10 @@ const OUTPUT_CONSTRAINTS: readonly ImmediateConstraint[] = [
 const GAS: GasFormula = {
   base: 400_000n,
   terms: [
-    { rate: { by: "x", rates: { u8: 600n, i8: 600n, i16: 600n, i32: 600n, i64: 1_500n } }, per: "resultElement" },
+    {
+      rate: { by: "x", rates: { u8: 600n, i8: 600n, i16: 600n, i32: 600n, i64: 1_500n } },
+      per: "resultElement",
+    },
     { rate: 200n, per: "resultByte" },
   ],
 };
@@ -48,7 +51,8 @@ export const rescale = {
     locality: "elementwise",
     traps: [],
     meaning: ({ multiplier, shift, zeroPoint, lo, hi }, [x]) => [
-      (index) => clampExact(rescaleExact(x!.at(index), BigInt(multiplier), shift) + zeroPoint, lo, hi),
+      (index) =>
+        clampExact(rescaleExact(x!.at(index), BigInt(multiplier), shift) + zeroPoint, lo, hi),
     ],
   }),
   "rescale.by": tensorOp({
@@ -82,7 +86,8 @@ export const rescale = {
       const m = broadcastAt(multiplier!);
       const s = broadcastAt(shift!);
       return [
-        (index) => clampExact(rescaleExact(x!.at(index), m(index), Number(s(index))) + zeroPoint, lo, hi),
+        (index) =>
+          clampExact(rescaleExact(x!.at(index), m(index), Number(s(index))) + zeroPoint, lo, hi),
       ];
     },
   }),
@@ -105,7 +110,13 @@ export const rescale = {
     shapeRule: "a and b broadcast",
     shape: (_imm, [a, b]) => [broadcastShapes([a!.shape, b!.shape])],
     checks: [],
-    gas: { base: 400_000n, terms: [{ rate: 1_200n, per: "resultElement" }, { rate: 100n, per: "operandByte" }] },
+    gas: {
+      base: 400_000n,
+      terms: [
+        { rate: 1_200n, per: "resultElement" },
+        { rate: 100n, per: "operandByte" },
+      ],
+    },
     locality: "elementwise",
     traps: ["ShapeMismatch"],
     meaning: ({ aMultiplier, bMultiplier, shift, zeroPoint, lo, hi }, [a, b]) => {

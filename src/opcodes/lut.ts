@@ -52,7 +52,7 @@ export const lut = {
     constraints: [],
     shapeRule: "the shape of x; the table has 2^segmentsLog2 + 1 entries",
     shape: ({ segmentsLog2 }, [x, table]) => {
-      const entries = 2 ** segmentsLog2 + 1;
+      const entries = (1 << segmentsLog2) + 1;
       if (table!.shape[0] !== entries) {
         throw new Trap(
           "ShapeMismatch",
@@ -71,8 +71,8 @@ export const lut = {
         (index) => {
           const u = Number(x!.at(index)) + 32_768;
           const i = u >> f;
-          const r = BigInt(u & (2 ** f - 1));
-          const sum = table!.at([i]) * (BigInt(2 ** f) - r) + table!.at([i + 1]) * r;
+          const r = BigInt(u & ((1 << f) - 1));
+          const sum = table!.at([i]) * (BigInt(1 << f) - r) + table!.at([i + 1]) * r;
           return rescaleExact(sum, 1n, f + guardBits);
         },
       ];

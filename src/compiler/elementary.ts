@@ -122,15 +122,7 @@ function rectify(x: number, atMinusInfinity: number, negative: (x: Real) => Real
   return x < 0 ? lift(negative, atMinusInfinity, 0)(x) : x;
 }
 
-/**
- * Correctly rounded functions of one variable, by ONNX operator name; besides those, `Log1p`,
- * `Expm1`, `Erfc` and `Rsqrt`. Attributes left out have their ONNX defaults, as float32.
- * `Round` ties to even; `HardSwish` multiplies by the exact 1/6.
- *
- * @throws {CompileError} `BadAttribute` when an attribute is not of its kind
- * @example functions.Gelu(1, { approximate: "tanh" }) // 0.8411919906082768
- */
-export const functions = {
+const table = {
   Abs: (x) => Math.abs(x),
   Acos: lift(reals.acos, NaN, NaN, -1, 1),
   Acosh: lift(reals.acosh, NaN, Infinity, 1),
@@ -235,10 +227,20 @@ export const functions = {
   },
 } as const satisfies Readonly<Record<string, ElementaryFunction>>;
 
-/** What `functions` knows, as a set of operator names. */
-export type ElementaryName = keyof typeof functions;
+/** The operator names that `functions` has. */
+export type ElementaryName = keyof typeof table;
 
-/** True for the operator names that `functions` has. */
+/**
+ * Correctly rounded functions of one variable, by ONNX operator name; besides those, `Log1p`,
+ * `Expm1`, `Erfc` and `Rsqrt`. Attributes left out have their ONNX defaults, as float32.
+ * `Round` ties to even; `HardSwish` multiplies by the exact 1/6.
+ *
+ * @throws {CompileError} `BadAttribute` when an attribute is not of its kind
+ * @example functions.Gelu(1, { approximate: "tanh" }) // 0.8411919906082768
+ */
+export const functions: Readonly<Record<ElementaryName, ElementaryFunction>> = table;
+
+/** True for the names of `functions`. */
 export function isElementary(name: string): name is ElementaryName {
   return Object.hasOwn(functions, name);
 }

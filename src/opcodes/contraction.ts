@@ -43,24 +43,43 @@ const bits = (doc: string): ImmediateSpec & { kind: "uint" } => ({
 });
 const ACCUMULATORS = ["i32", "i64"] as const;
 
-const CONTRACTION_CONSTRAINTS: readonly ImmediateConstraint[] = [
-  { rule: "bitsOf", immediate: "aBits", operand: "a" },
-  { rule: "bitsOf", immediate: "bBits", operand: "b" },
-  { rule: "triple", operands: ["a", "b"], immediate: "accumulator", rows: CONTRACTION_ROWS },
-];
+function contractionConstraints(terms: "rows" | "taps"): readonly ImmediateConstraint[] {
+  return [
+    { rule: "bitsOf", immediate: "aBits", operand: "a" },
+    { rule: "bitsOf", immediate: "bBits", operand: "b" },
+    { rule: "triple", operands: ["a", "b"], immediate: "accumulator", rows: CONTRACTION_ROWS },
+    {
+      rule: "accumulator",
+      operands: ["a", "b"],
+      bits: ["aBits", "bBits"],
+      immediate: "accumulator",
+      terms,
+    },
+  ];
+}
 
 /**
- * The rule that makes partial sums harmless: `k · |a|max · |b|max` must be a value of the accumulator.
- * @throws Trap `AccumulatorBound`
+ * The rule that makes partial sums harmless: whether `k · |a|max · |b|max` is a value of the
+ * accumulator.
  */
+export function accumulatorHolds(
+  k: bigint,
+  a: { readonly dtype: Dtype; readonly bits: number },
+  b: { readonly dtype: Dtype; readonly bits: number },
+  accumulator: Dtype,
+): boolean {
+  const bound = k * magnitudeBound(a.dtype, a.bits) * magnitudeBound(b.dtype, b.bits);
+  return bound <= DTYPE_INFO[accumulator].max;
+}
+
 function checkAccumulator(
   k: number,
   imm: { aBits: number; bBits: number; accumulator: Dtype },
   [a, b]: readonly TensorSpec[],
 ): void {
-  const bound =
-    BigInt(k) * magnitudeBound(a!.dtype, imm.aBits) * magnitudeBound(b!.dtype, imm.bBits);
-  if (bound > DTYPE_INFO[imm.accumulator].max) {
+  const left = { dtype: a!.dtype, bits: imm.aBits };
+  const right = { dtype: b!.dtype, bits: imm.bBits };
+  if (!accumulatorHolds(BigInt(k), left, right, imm.accumulator)) {
     throw new Trap(
       "AccumulatorBound",
       `a sum of ${k} products of ${imm.aBits} by ${imm.bBits} bits can exceed ${imm.accumulator}; use i64 or fewer bits`,
@@ -84,6 +103,20 @@ function contractionGas(per: "matmulMac" | "convMac"): GasFormula {
   };
 }
 
+/** The greatest dimension of any tensor. */
+export const MAX_DIM = 0x7fffffff;
+
+/**
+ * A dimension of a result that can be longer than those of the operands.
+ * @throws Trap `ShapeMismatch`
+ */
+export function resultDim(dim: number): number {
+  if (dim > MAX_DIM) {
+    throw new Trap("ShapeMismatch", `a dimension of ${dim} is more than ${MAX_DIM}`);
+  }
+  return dim;
+}
+
 /** Length of an output axis of a window, or a trap. */
 export function windowedLength(
   input: number,
@@ -101,7 +134,7 @@ export function windowedLength(
       `a window of ${reach} does not fit an axis of ${input} padded by ${padBefore} and ${padAfter}`,
     );
   }
-  return Math.floor(room / stride) + 1;
+  return resultDim(Math.floor(room / stride) + 1);
 }
 
 /** Rows `[1,1]`-like immediates of spatial windows over an NHWC tensor named `of`. */
@@ -152,7 +185,7 @@ export const contraction = {
       { name: "b", dtype: ["u8", "i8", "i16", "i32"], rank: { min: 2, max: 8 } },
     ],
     results: [{ name: "y", dtype: { immediate: "accumulator" }, rank: { max: ["a", "b"] } }],
-    constraints: CONTRACTION_CONSTRAINTS,
+    constraints: contractionConstraints("rows"),
     shapeRule: "a is […,M,K], b is […,K,N], y is […,M,N]; the leading axes broadcast",
     shape: (imm, operands) => {
       const [a, b] = operands.map((operand) => operand.shape) as [Shape, Shape];
@@ -221,7 +254,7 @@ export const contraction = {
     ],
     results: [{ name: "y", dtype: { immediate: "accumulator" }, rank: { max: ["a"] } }],
     constraints: [
-      ...CONTRACTION_CONSTRAINTS,
+      ...contractionConstraints("taps"),
       { rule: "inBits", immediate: "padValue", bits: "aBits", operand: "a" },
     ],
     shapeRule:

@@ -17,6 +17,11 @@ const atLeastOne = (n: number): bigint => BigInt(Math.max(n, 1));
 const last = (shape: Shape, back: number): number => shape[shape.length - back]!;
 const product = (values: readonly number[]): bigint =>
   values.reduce((acc, value) => acc * atLeastOne(value), 1n);
+/** Exact also where a result is so large that only the element limit will refuse it. */
+function elements(shape: Shape): bigint {
+  const count = chargedCount(shape);
+  return Number.isSafeInteger(count) ? BigInt(count) : product(shape);
+}
 
 /** Sums that are long enough hide the cost of starting one; short ones are charged as this many more. */
 const START_OF_SUM = 16n;
@@ -27,13 +32,11 @@ export const GAS_UNITS: Readonly<
 > = {
   operandElement: {
     doc: "elements of all operands",
-    count: ({ operands }) =>
-      operands.reduce((sum, { shape }) => sum + BigInt(chargedCount(shape)), 0n),
+    count: ({ operands }) => operands.reduce((sum, { shape }) => sum + elements(shape), 0n),
   },
   resultElement: {
     doc: "elements of all results",
-    count: ({ results }) =>
-      results.reduce((sum, { shape }) => sum + BigInt(chargedCount(shape)), 0n),
+    count: ({ results }) => results.reduce((sum, { shape }) => sum + elements(shape), 0n),
   },
   operandByte: {
     doc: "bytes of all operands",
@@ -64,16 +67,16 @@ export const GAS_UNITS: Readonly<
   poolTap: {
     doc: "elements of the result · (taps of the window + 4)",
     count: ({ imm, results: [y] }) =>
-      BigInt(chargedCount(y!.shape)) * (product(imm["kernel"] as readonly number[]) + 4n),
+      elements(y!.shape) * (product(imm["kernel"] as readonly number[]) + 4n),
   },
   resizeTap: {
     doc: "elements of the result · 2^(spatial axes)",
-    count: ({ results: [y] }) => BigInt(chargedCount(y!.shape)) << BigInt(y!.shape.length - 2),
+    count: ({ results: [y] }) => elements(y!.shape) << BigInt(y!.shape.length - 2),
   },
 };
 
 function bytes(x: TensorSpec): bigint {
-  return BigInt(chargedCount(x.shape)) * BigInt(DTYPE_INFO[x.dtype].bytes);
+  return elements(x.shape) * BigInt(DTYPE_INFO[x.dtype].bytes);
 }
 
 /**

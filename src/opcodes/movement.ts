@@ -3,6 +3,7 @@ import { Trap } from "../core/errors.js";
 import { floorDiv } from "../core/fixedPoint.js";
 import type { Shape } from "../core/shape.js";
 import { MAX_RANK, broadcastShapes, elementCount, formatShape, stridesOf } from "../core/shape.js";
+import { MAX_DIM, resultDim } from "./contraction.js";
 import { broadcastAt } from "./elementwise.js";
 import type { GasFormula } from "./record.js";
 import { tensorOp } from "./record.js";
@@ -14,7 +15,6 @@ export const FROM_OPERAND = -2;
 /** The entry of `reshape` that copies dimension `axis` of the operand. */
 export const copyAxis = (axis: number): number => -3 - axis;
 
-const MAX_DIM = 0x7fffffff;
 const FREE: GasFormula = { base: 400_000n, terms: [] };
 const MOVE: GasFormula = {
   base: 400_000n,
@@ -270,7 +270,7 @@ export const movement = {
         }
         sum += shape[axis]!;
       }
-      return [first.map((dim, i) => (i === axis ? sum : dim))];
+      return [first.map((dim, i) => (i === axis ? resultDim(sum) : dim))];
     },
     checks: [],
     gas: MOVE,
@@ -353,16 +353,16 @@ export const movement = {
     operands: [{ name: "x", dtype: DTYPES, rank: "any" }],
     results: [{ name: "y", dtype: { of: "x" }, rank: { max: ["x"] } }],
     constraints: [{ rule: "inDtype", immediate: "value", dtype: { of: "x" } }],
-    shapeRule: "before + dim + max(0, dim − 1)·interior + after on each axis",
+    shapeRule: "before + dim + max(0, dim − 1)·interior + after on each axis, at most 2^31 − 1",
     shape: ({ before, after, interior }, [x]) => [
-      x!.shape.map(
-        (dim, axis) => before[axis]! + dim + Math.max(0, dim - 1) * interior[axis]! + after[axis]!,
+      x!.shape.map((dim, axis) =>
+        resultDim(before[axis]! + dim + Math.max(0, dim - 1) * interior[axis]! + after[axis]!),
       ),
     ],
     checks: [],
     gas: MOVE,
     locality: "tiled",
-    traps: [],
+    traps: ["ShapeMismatch"],
     meaning: ({ before, interior, value }, [x]) => [
       (index) => {
         const at = index.map((i, axis) => (i - before[axis]!) / (interior[axis]! + 1));

@@ -133,6 +133,18 @@ export type ImmediateConstraint =
       readonly immediate: string;
       readonly rows: readonly (readonly [Dtype, Dtype, Dtype])[];
     }
+  /**
+   * Where the instruction before is the `const` that pushes the second operand, its shape gives K
+   * (`rows`: the last dimension but one, `taps`: the product of all but the last), and
+   * `K · |a|max · |b|max` must be a value of the accumulator. Elsewhere K is known when it runs.
+   */
+  | {
+      readonly rule: "accumulator";
+      readonly operands: readonly [string, string];
+      readonly bits: readonly [string, string];
+      readonly immediate: string;
+      readonly terms: "rows" | "taps";
+    }
   /** Entries ≤ -3 name an axis of the operand: `-3 - axis`. */
   | { readonly rule: "copiesAxis"; readonly immediate: string; readonly operand: string };
 

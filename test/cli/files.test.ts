@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { loadInputs } from "../../src/cli/files/loadInputs.js";
 import { findSamples, loadSamples } from "../../src/cli/files/loadSamples.js";
 import { decodeNpy, encodeNpy } from "../../src/cli/files/npy.js";
+import { decodeTensorProto } from "../../src/cli/files/tensorProto.js";
 import { outputFileNames, writeOutputs } from "../../src/cli/files/writeOutputs.js";
 import type { HostArray } from "../../src/core/hostArray.js";
 
@@ -119,6 +120,16 @@ describe("loadSamples", () => {
     await fails(values([join(empty, "notes.txt")], ["x"]), "UnknownFileType", /\.npy, \.npz, \.pb/);
     const gap = await folder("gap", { "input_0.pb": pb(0), "input_2.pb": pb(0) });
     await fails(values([gap], ["x", "y"]), "BadSample", /lacks input_1\.pb/);
+  });
+
+  it("reads .pb bytes out of a pooled Buffer", () => {
+    // dims [2], data_type 3 = int8, raw_data 127, 128
+    const buffer = Buffer.from([0x08, 2, 0x10, 3, 0x4a, 2, 127, 128]);
+    expect(decodeTensorProto(buffer, "x.pb")).toEqual({
+      elementType: "int8",
+      dims: [2],
+      data: Int8Array.of(127, -128),
+    });
   });
 
   it("wraps errors of a .pb file", async () => {

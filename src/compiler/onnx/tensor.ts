@@ -240,10 +240,11 @@ function fromRaw(raw: Uint8Array, elementType: Exclude<ElementType, "string">): 
       return fill(new Float64Array(count), (i) => bfloat16ToNumber(view.getUint16(2 * i, true)));
     case "bool":
       return fill(new Uint8Array(count), (i) => (raw[i] === 0 ? 0 : 1));
+    // Constructors copy; `slice` of a Node Buffer would be a view of a shared pool.
     case "uint8":
-      return raw.slice();
+      return new Uint8Array(raw);
     case "int8":
-      return new Int8Array(raw.slice().buffer);
+      return new Int8Array(raw);
     case "uint16":
       return fill(new Uint16Array(count), (i) => view.getUint16(2 * i, true));
     case "int16":

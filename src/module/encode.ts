@@ -1,0 +1,115 @@
+import { HostError } from "../core/errors.js";
+import { packDtype, packInstruction, packTypes } from "./immediates.js";
+import { decodeModule, FORMAT_VERSION } from "./decode.js";
+import type {
+  Configuration,
+  Dimension,
+  Module,
+  ModuleFunction,
+  ParameterInfo,
+  Port,
+  Provenance,
+} from "./module.js";
+import type { Packable } from "./pack.js";
+import { pack, packArrayHeader, packBinHeader } from "./pack.js";
+import { compareUtf8 } from "./utf8.js";
+
+/**
+ * The bytes of a module: the one canonical form of it.
+ * @throws MalformedError when the module breaks a rule of form, the same that `decodeModule` would find
+ * @throws HostError `OutOfMemory` when the host cannot hold the bytes
+ */
+export function encodeModule(module: Module): Uint8Array {
+  const pieces: Uint8Array[] = [packArrayHeader(8), pack("aivm"), pack(FORMAT_VERSION)];
+  const bin = (bytes: Uint8Array): void => void pieces.push(packBinHeader(bytes.length), bytes);
+  bin(encodeConfiguration(module.configuration));
+  bin(encodeFunctions(module.functions));
+  bin(encodeFunctions(module.aggregation));
+  bin(pack(module.parameters.map(packParameter)));
+  pieces.push(packArrayHeader(module.parameterData.length));
+  for (const data of module.parameterData) {
+    if (data === undefined) pieces.push(packArrayHeader(0));
+    else bin(data);
+  }
+  pieces.push(pack(packProvenance(module.provenance)));
+  const bytes = concatenate(pieces);
+  // One place knows the rules of form: what it would not read is not written.
+  decodeModule(bytes);
+  return bytes;
+}
+
+/** The configuration part, as the module id covers it. */
+export function encodeConfiguration(c: Configuration): Uint8Array {
+  return pack([
+    c.isaVersion,
+    c.gasVersion,
+    c.features,
+    c.dimensions.map(({ name, maximum }) => [name, maximum]),
+    c.entries.map((entry) => [
+      entry.name,
+      entry.function,
+      entry.inputs.map(packPort),
+      entry.outputs.map(packPort),
+    ]),
+    c.aggregations.map((aggregation) => [aggregation.entry, aggregation.function]),
+  ]);
+}
+
+/** The code part or the aggregation part, as the module id covers it. */
+export function encodeFunctions(functions: readonly ModuleFunction[]): Uint8Array {
+  return pack(
+    functions.map(({ params, results, locals, body }) => [
+      packTypes(params),
+      packTypes(results),
+      packTypes(locals),
+      body.map(packInstruction),
+    ]),
+  );
+}
+
+/** An entry of the manifest: a leaf of the parameter root. */
+export function encodeParameter(parameter: ParameterInfo): Uint8Array {
+  return pack(packParameter(parameter));
+}
+
+function packParameter({ dtype, shape, root }: ParameterInfo): Packable {
+  return [packDtype(dtype), shape, root];
+}
+
+function packPort({ name, dtype, shape, scale }: Port): Packable {
+  return [
+    name,
+    packDtype(dtype),
+    shape.map(packDimension),
+    scale === undefined ? [] : [scale.mantissa, scale.exponent, scale.zeroPoint],
+  ];
+}
+
+function packDimension(d: Dimension): Packable {
+  return typeof d === "number" ? d : [d.dimension, d.multiplier, d.offset, d.divisor];
+}
+
+function packProvenance(provenance: Provenance): Packable {
+  return Object.entries(provenance).sort(([a], [b]) => compareUtf8(a, b));
+}
+
+function concatenate(pieces: readonly Uint8Array[]): Uint8Array {
+  const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
+  let bytes: Uint8Array;
+  try {
+    bytes = new Uint8Array(length);
+  } catch (cause) {
+    throw new HostError(
+      "OutOfMemory",
+      `this host cannot hold the ${length} bytes of the module`,
+      {},
+      cause,
+    );
+  }
+  let offset = 0;
+  for (const piece of pieces) {
+    bytes.set(piece, offset);
+    offset += piece.length;
+  }
+  return bytes;
+}

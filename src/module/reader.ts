@@ -1,0 +1,245 @@
+import { MalformedError } from "../core/errors.js";
+
+const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/**
+ * A cursor over canonical MessagePack that is told what comes next. Every read checks type,
+ * shortest form, range and length before it builds anything, and nesting is that of the reads, so
+ * no input can make it allocate or recurse more than its caller meant to.
+ *
+ * Each read takes `what`, the name of what is read, for messages. All throw MalformedError.
+ */
+export class Reader {
+  readonly #bytes: Uint8Array;
+  readonly #view: DataView;
+  #offset: number;
+  readonly #end: number;
+
+  /** Reads `bytes` from `start` to `end`; offsets in errors count from the start of `bytes`. */
+  constructor(bytes: Uint8Array, start = 0, end = bytes.length) {
+    // A plain view, so that what is handed out is one too (a Buffer's `slice` does not copy).
+    this.#bytes = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.#offset = start;
+    this.#end = end;
+  }
+
+  /** Offset of the next byte. */
+  get offset(): number {
+    return this.#offset;
+  }
+
+  /** An integer in [min, max], of at most 32 bits. */
+  int(min: number, max: number, what: string): number {
+    const offset = this.#offset;
+    const value = this.#integer(what);
+    if (typeof value === "bigint" || value < min || value > max) {
+      throw new MalformedError(
+        "OutOfRange",
+        `${what} is ${value}, it must lie in ${min} … ${max}`,
+        {
+          offset,
+        },
+      );
+    }
+    return value;
+  }
+
+  /** An integer of at most 64 bits, signed. */
+  i64(what: string): bigint {
+    return BigInt(this.#integer(what));
+  }
+
+  /** A string of `min` to `max` bytes of UTF-8. */
+  str(min: number, max: number, what: string): string {
+    const offset = this.#offset;
+    const tag = this.#u8(what);
+    let length: number;
+    if (tag >= 0xa0 && tag <= 0xbf) length = tag & 0x1f;
+    else if (tag === 0xd9) length = this.#length(1, 32, offset, what);
+    else if (tag === 0xda) length = this.#length(2, 0x100, offset, what);
+    else if (tag === 0xdb) length = this.#length(4, 0x10000, offset, what);
+    else throw unexpected(what, "a string", tag, offset);
+    this.#checkLength(length, min, max, "bytes", what, offset);
+    const start = this.#take(length, what);
+    try {
+      return UTF8.decode(this.#bytes.slice(start, start + length));
+    } catch (cause) {
+      throw new MalformedError("Utf8", `${what} is not UTF-8`, { offset: start }, cause);
+    }
+  }
+
+  /** A byte string of `min` to `max` bytes: a view of the input. */
+  bin(min: number, max: number, what: string): Uint8Array {
+    const start = this.skipBin(min, max, what);
+    return this.#bytes.subarray(start, this.#offset);
+  }
+
+  /** Passes a byte string and gives the offset of its first byte; its end is then `offset`. */
+  skipBin(min: number, max: number, what: string): number {
+    const offset = this.#offset;
+    const tag = this.#u8(what);
+    let length: number;
+    if (tag === 0xc4) length = this.#length(1, 0, offset, what);
+    else if (tag === 0xc5) length = this.#length(2, 0x100, offset, what);
+    else if (tag === 0xc6) length = this.#length(4, 0x10000, offset, what);
+    else throw unexpected(what, "a byte string", tag, offset);
+    this.#checkLength(length, min, max, "bytes", what, offset);
+    return this.#take(length, what);
+  }
+
+  /** The header of an array of `min` to `max` elements; the elements are to be read next. */
+  array(min: number, max: number, what: string): number {
+    const offset = this.#offset;
+    const tag = this.#u8(what);
+    let length: number;
+    if (tag >= 0x90 && tag <= 0x9f) length = tag & 0x0f;
+    else if (tag === 0xdc) length = this.#length(2, 16, offset, what);
+    else if (tag === 0xdd) length = this.#length(4, 0x10000, offset, what);
+    else throw unexpected(what, "an array", tag, offset);
+    this.#checkLength(length, min, max, "elements", what, offset);
+    // An element takes at least a byte: a declared length beyond that is a lie, caught before anyone allocates for it.
+    if (length > this.#end - this.#offset) throw this.#truncated(what, offset);
+    return length;
+  }
+
+  /** Reads an array whose elements `element` reads. */
+  list<T>(min: number, max: number, what: string, element: (index: number) => T): T[] {
+    const length = this.array(min, max, what);
+    const values: T[] = [];
+    for (let index = 0; index < length; index++) values.push(element(index));
+    return values;
+  }
+
+  /** Whether an array comes next. */
+  peekArray(): boolean {
+    if (this.#offset >= this.#end) return false;
+    const tag = this.#bytes[this.#offset]!;
+    return (tag >= 0x90 && tag <= 0x9f) || tag === 0xdc || tag === 0xdd;
+  }
+
+  /** Nothing may come after. */
+  end(what: string): void {
+    if (this.#offset !== this.#end) {
+      const left = this.#end - this.#offset;
+      throw new MalformedError("TrailingBytes", `${left} bytes come after the end of ${what}`, {
+        offset: this.#offset,
+      });
+    }
+  }
+
+  /** Numbers up to 32 bits are numbers, longer ones bigints; each has one form only. */
+  #integer(what: string): number | bigint {
+    const offset = this.#offset;
+    const tag = this.#u8(what);
+    if (tag <= 0x7f) return tag;
+    if (tag >= 0xe0) return tag - 0x100;
+    switch (tag) {
+      case 0xcc:
+        return this.#length(1, 0x80, offset, what);
+      case 0xcd:
+        return this.#length(2, 0x100, offset, what);
+      case 0xce:
+        return this.#length(4, 0x10000, offset, what);
+      case 0xd0:
+        return this.#negative(this.#view.getInt8(this.#take(1, what)), -0x20, offset, what);
+      case 0xd1:
+        return this.#negative(this.#view.getInt16(this.#take(2, what)), -0x80, offset, what);
+      case 0xd2:
+        return this.#negative(this.#view.getInt32(this.#take(4, what)), -0x8000, offset, what);
+      case 0xd3: {
+        const value = this.#view.getBigInt64(this.#take(8, what));
+        if (value >= -0x80000000n && value <= 0xffffffffn) throw overlong(what, offset);
+        return value;
+      }
+      case 0xcf:
+        throw new MalformedError(
+          "NotCanonical",
+          `${what} is an unsigned 64-bit integer; integers beyond 32 bits are signed ones here`,
+          { offset },
+        );
+      default:
+        throw unexpected(what, "an integer", tag, offset);
+    }
+  }
+
+  #negative(value: number, shorter: number, offset: number, what: string): number {
+    if (value >= shorter) throw overlong(what, offset);
+    return value;
+  }
+
+  /** An unsigned number of `size` bytes, at least `least`: below, a shorter form exists. */
+  #length(size: 1 | 2 | 4, least: number, offset: number, what: string): number {
+    const at = this.#take(size, what);
+    const value =
+      size === 1
+        ? this.#view.getUint8(at)
+        : size === 2
+          ? this.#view.getUint16(at)
+          : this.#view.getUint32(at);
+    if (value < least) throw overlong(what, offset);
+    return value;
+  }
+
+  #checkLength(
+    length: number,
+    min: number,
+    max: number,
+    unit: string,
+    what: string,
+    offset: number,
+  ): void {
+    if (length < min || length > max) {
+      const bounds = min === max ? `${min}` : `${min} … ${max}`;
+      throw new MalformedError("Length", `${what} has ${length} ${unit}, it must have ${bounds}`, {
+        offset,
+      });
+    }
+  }
+
+  #u8(what: string): number {
+    return this.#bytes[this.#take(1, what)]!;
+  }
+
+  /** Moves past `length` bytes, which must be there, and gives where they start. */
+  #take(length: number, what: string): number {
+    const start = this.#offset;
+    if (length > this.#end - start) throw this.#truncated(what, start);
+    this.#offset = start + length;
+    return start;
+  }
+
+  #truncated(what: string, offset: number): MalformedError {
+    return new MalformedError(
+      "Truncated",
+      `the bytes end at ${this.#end}, in the middle of ${what}`,
+      { offset },
+    );
+  }
+}
+
+function overlong(what: string, offset: number): MalformedError {
+  return new MalformedError("NotCanonical", `${what} is not written in its shortest form`, {
+    offset,
+  });
+}
+
+function unexpected(what: string, wanted: string, tag: number, offset: number): MalformedError {
+  const found = `0x${tag.toString(16).padStart(2, "0")} (${describe(tag)})`;
+  return new MalformedError("UnexpectedType", `${what} must be ${wanted}, found ${found}`, {
+    offset,
+  });
+}
+
+function describe(tag: number): string {
+  if (tag <= 0x7f || tag >= 0xe0 || (tag >= 0xcc && tag <= 0xd3)) return "an integer";
+  if (tag <= 0x8f || tag === 0xde || tag === 0xdf) return "a map";
+  if (tag <= 0x9f || tag === 0xdc || tag === 0xdd) return "an array";
+  if (tag <= 0xbf || (tag >= 0xd9 && tag <= 0xdb)) return "a string";
+  if (tag === 0xc0) return "nil";
+  if (tag === 0xc1) return "an unused tag";
+  if (tag <= 0xc3) return "a boolean";
+  if (tag <= 0xc6) return "a byte string";
+  if (tag === 0xca || tag === 0xcb) return "a float";
+  return "an extension";
+}

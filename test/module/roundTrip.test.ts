@@ -1,0 +1,55 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { decodeModule } from "../../src/module/decode.js";
+import { encodeModule } from "../../src/module/encode.js";
+import { moduleId } from "../../src/module/hash.js";
+import { linkParameters } from "../../src/module/link.js";
+import type { OpName } from "../../src/opcodes/index.js";
+import { OPS } from "../../src/opcodes/index.js";
+import { arbitraryInstructionOf, arbitraryModule } from "../support/arbitraryModule.js";
+import { TINY } from "../support/tinyModule.js";
+
+describe("encode and decode", () => {
+  it("are inverse on random modules, byte for byte", () => {
+    fc.assert(
+      fc.property(arbitraryModule(), (module) => {
+        const bytes = encodeModule(module);
+        const decoded = decodeModule(bytes);
+        expect(decoded).toEqual(module);
+        expect(encodeModule(decoded)).toEqual(bytes);
+        expect(moduleId(decoded)).toEqual(moduleId(module));
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it.each(Object.keys(OPS) as OpName[])("keep every immediate of %s", (op) => {
+    fc.assert(
+      fc.property(arbitraryInstructionOf(op), (instruction) => {
+        const body = [instruction, { op: "end", imm: {} } as const];
+        const functions = [{ params: [], results: [], locals: [], body }];
+        const decoded = decodeModule(encodeModule({ ...TINY, functions }));
+        expect(decoded.functions[0]!.body).toEqual(body);
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  it("hand out parameter data as views of the input, which need not start at its buffer", () => {
+    const encoded = encodeModule(TINY);
+    const bytes = Buffer.concat([Buffer.alloc(3), encoded]).subarray(3);
+    const { parameterData } = decodeModule(bytes);
+    expect(parameterData[0]!.buffer).toBe(bytes.buffer);
+    expect(parameterData[0]!.constructor).toBe(Uint8Array);
+    expect(parameterData).toEqual(TINY.parameterData);
+  });
+
+  it("link what they carried", () => {
+    fc.assert(
+      fc.property(arbitraryModule({ absent: false }), (module) => {
+        const linked = linkParameters(decodeModule(encodeModule(module)));
+        expect(linked.parameterData).toEqual(module.parameterData);
+      }),
+    );
+  });
+});

@@ -1,0 +1,39 @@
+import { describe, expect, it } from "vitest";
+import { toHex } from "../../src/module/hash.js";
+import { hostSha256, portableSha256 } from "../../src/module/sha256.js";
+
+/** FIPS 180-4 examples of NIST. */
+const VECTORS: readonly (readonly [string, string])[] = [
+  ["", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"],
+  ["abc", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"],
+  [
+    "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq",
+    "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1",
+  ],
+  [
+    "abcdefghbcdefghicdefghijdefghijkefghijklfghijklmghijklmnhijklmnoijklmnopjklmnopqklmnopqrlmnopqrsmnopqrstnopqrstu",
+    "cf5b16a778af8380036ce59e7b0492370b249b11e8f07a51afac45037afee9d1",
+  ],
+  ["a".repeat(1_000_000), "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0"],
+];
+
+describe.each([
+  ["portable", portableSha256],
+  ["the host's", hostSha256!],
+])("SHA-256, %s", (_name, sha256) => {
+  it.each(VECTORS)("%.60s", (message, digest) => {
+    expect(toHex(sha256(new TextEncoder().encode(message)))).toBe(digest);
+  });
+
+  it("takes its message in parts", () => {
+    const bytes = new TextEncoder().encode("abc");
+    const parts = [bytes.subarray(0, 1), new Uint8Array(), bytes.subarray(1)];
+    expect(sha256(...parts)).toEqual(sha256(bytes));
+  });
+
+  it("gives plain bytes that are the caller's own", () => {
+    const digest = sha256();
+    expect(digest.constructor).toBe(Uint8Array);
+    expect(digest.byteLength).toBe(32);
+  });
+});

@@ -158,6 +158,10 @@ export function floatAttribute(node: GraphNode, name: string): number | undefine
   return attributeOfType(node, name, "float");
 }
 
+export function floatsAttribute(node: GraphNode, name: string): readonly number[] | undefined {
+  return attributeOfType(node, name, "floats");
+}
+
 export function stringAttribute(node: GraphNode, name: string): string | undefined {
   return attributeOfType(node, name, "string");
 }

@@ -168,10 +168,9 @@ function readInfo(info: ValueInfoProto, context: Context, label?: string): Value
     (tensor.elemType ?? 0) === 0 && label === undefined
       ? undefined
       : elementTypeOf(tensor.elemType, `value "${info.name ?? ""}"`);
-  const dims = tensor.shape?.dim;
-  if (dims === undefined) return { elementType, shape: undefined };
+  if (tensor.shape === undefined) return { elementType, shape: undefined };
   let complete = true;
-  const shape = dims.map((dim, axis): Dim => {
+  const shape = (tensor.shape.dim ?? []).map((dim, axis): Dim => {
     if (dim.dimValue !== undefined && dim.dimValue >= 0n) return clampToNumber(dim.dimValue);
     let name = dim.dimParam ?? "";
     if (name === "" && label !== undefined) name = `${label}_${String(axis)}`;
@@ -223,7 +222,7 @@ function readAttribute(
 ): Attribute {
   const label = proto.name ?? "";
   const decoder = new TextDecoder();
-  switch (proto.type ?? guessType(proto)) {
+  switch (proto.type ?? guessType(proto) ?? 0) {
     case ATTRIBUTE_TYPE.float:
       return attribute.float(proto.f ?? 0);
     case ATTRIBUTE_TYPE.int:

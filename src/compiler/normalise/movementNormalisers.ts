@@ -1,0 +1,476 @@
+import { attribute, floatsAttribute, nodeError } from "../graph.js";
+import type { Dim, GraphNode, Shape } from "../graph.js";
+import { broadcastShapes, productOfDims } from "../shapes/dims.js";
+import type { NodeView } from "../shapes/nodeView.js";
+import {
+  addedNode,
+  become,
+  becomeReshape,
+  declareOutput,
+  keepInputs,
+  setInt,
+  setInts,
+} from "./normaliser.js";
+import type { Normaliser } from "./normaliser.js";
+
+/** A parameter that is an attribute in old operator sets and input `i` in new ones. */
+function parameter(view: NodeView, name: string, i: number): number[] | undefined {
+  return view.ints(name) ?? view.numbers(i);
+}
+
+/** Names for the dimensions of a result whose rank alone is known. */
+function namedDims(view: NodeView, rank: number): Dim[] {
+  return Array.from({ length: rank }, (_, i) => `${view.node.outputs[0] ?? ""}_${String(i)}`);
+}
+
+const reshape: Normaliser = (view) => {
+  const target: readonly Dim[] | undefined = view.ints("shape") ?? view.contents(1);
+  const from = view.shape(0);
+  if (target === undefined) {
+    if (!view.has(1)) return undefined; // In normal form already.
+    const rank = view.shape(1)?.[0];
+    if (typeof rank === "number" && rank <= 64 && view.output(0).shape === undefined) {
+      declareOutput(view, namedDims(view, rank));
+    }
+    return undefined;
+  }
+  const zeroCopies = view.int("allowzero", 0) === 0;
+  const shape = target.map((dim, i): Dim => {
+    if (dim !== 0 || !zeroCopies) return dim;
+    const copied = from?.[i];
+    if (copied === undefined && from !== undefined) {
+      throw view.shapeError(
+        `target [${target.join(", ")}] copies axis ${String(i)}, which is not there`,
+      );
+    }
+    return copied ?? `${view.node.outputs[0] ?? ""}_${String(i)}`;
+  });
+  const open = shape.indexOf(-1);
+  if (shape.indexOf(-1, open + 1) > open && open >= 0) {
+    throw view.shapeError(`target [${target.join(", ")}] leaves two axes open`);
+  }
+  if (from === undefined) {
+    if (open >= 0) shape[open] = `${view.node.outputs[0] ?? ""}_${String(open)}`;
+  } else if (open >= 0) {
+    shape[open] = quotient(
+      view,
+      from,
+      shape.filter((_, i) => i !== open),
+      open,
+    );
+  } else {
+    const [a, b] = [productOfDims(from), productOfDims(shape)];
+    if (typeof a === "number" && typeof b === "number" && a !== b) {
+      throw view.shapeError(
+        `target [${target.join(", ")}] has ${String(b)} elements instead of ${String(a)}`,
+      );
+    }
+  }
+  becomeReshape(view, shape);
+  return undefined;
+};
+
+/** The open axis of a Reshape: all elements over those of the other axes. */
+function quotient(view: NodeView, from: readonly Dim[], others: readonly Dim[], axis: number): Dim {
+  const above = from.filter((d) => typeof d === "string");
+  const below: string[] = [];
+  for (const dim of others) {
+    if (typeof dim === "number") continue;
+    const at = above.indexOf(dim);
+    if (at >= 0) above.splice(at, 1);
+    else below.push(dim);
+  }
+  const numbers = (dims: readonly Dim[]): number =>
+    dims.reduce<number>((product, d) => (typeof d === "number" ? product * d : product), 1);
+  const [top, bottom] = [numbers(from), numbers(others)];
+  if (below.length > 0) return `${view.node.outputs[0] ?? ""}_${String(axis)}`;
+  if (top === 0) return 0;
+  if (top % bottom === 0) return productOfDims([top / bottom, ...above]);
+  if (above.length === 0) {
+    throw view.shapeError(`${String(top)} elements do not divide into rows of ${String(bottom)}`);
+  }
+  return `floor(${String(productOfDims([top, ...above]))}/${String(bottom)})`;
+}
+
+const flatten: Normaliser = (view) => {
+  const shape = view.shape(0);
+  if (shape === undefined) return undefined;
+  const axis = view.int("axis", 1);
+  const at = axis === shape.length ? axis : view.axis(axis, Math.max(1, shape.length));
+  becomeReshape(view, [productOfDims(shape.slice(0, at)), productOfDims(shape.slice(at))]);
+  return undefined;
+};
+
+const squeeze: Normaliser = (view) => {
+  const shape = view.shape(0);
+  const given = parameter(view, "axes", 1);
+  if (shape === undefined || (given === undefined && view.has(1))) return undefined;
+  const axes = given?.map((axis) => view.axis(axis, shape.length));
+  const kept = shape.filter((dim, i) => {
+    const drop = axes === undefined ? dim === 1 : axes.includes(i);
+    if (drop && typeof dim === "number" && dim !== 1) {
+      throw view.shapeError(`axis ${String(i)} has size ${String(dim)}, not 1`);
+    }
+    return !drop;
+  });
+  becomeReshape(view, kept);
+  return undefined;
+};
+
+const unsqueeze: Normaliser = (view) => {
+  const shape = view.shape(0);
+  const given = parameter(view, "axes", 1);
+  if (shape === undefined || given === undefined) return undefined;
+  const rank = shape.length + given.length;
+  const axes = new Set(given.map((axis) => view.axis(axis, rank)));
+  const rest = [...shape];
+  becomeReshape(
+    view,
+    Array.from({ length: rank }, (_, i) => (axes.has(i) ? 1 : (rest.shift() ?? 1))),
+  );
+  return undefined;
+};
+
+const expand: Normaliser = (view) => {
+  const target = view.contents(1);
+  const shape = view.shape(0);
+  if (target === undefined || shape === undefined) return undefined;
+  const result = broadcastShapes([shape, target]);
+  if (result === "mismatch") throw view.shapeError(`cannot expand to [${target.join(", ")}]`);
+  const unchanged = result?.length === shape.length && result.every((dim, i) => dim === shape[i]);
+  become(view.node, unchanged ? "Identity" : "Expand");
+  declareOutput(view, result);
+  return undefined;
+};
+
+const tile: Normaliser = (view) => {
+  const repeats = view.ints("repeats") ?? view.numbers(1);
+  if (repeats === undefined) return undefined;
+  if (repeats.every((r) => r === 1)) become(view.node, "Identity");
+  else become(view.node, "Tile", { repeats: attribute.ints(repeats) });
+  return undefined;
+};
+
+const transpose: Normaliser = (view) => {
+  const rank = view.rank(0);
+  if (rank === undefined) return undefined;
+  const perm = view.ints("perm") ?? Array.from({ length: rank }, (_, i) => rank - 1 - i);
+  setInts(view.node, "perm", perm);
+  return undefined;
+};
+
+const TO_THE_END = Number.MAX_SAFE_INTEGER;
+
+const slice: Normaliser = (view) => {
+  const shape = view.shape(0);
+  const starts: readonly Dim[] | undefined = view.ints("starts") ?? view.contents(1);
+  const ends: readonly Dim[] | undefined = view.ints("ends") ?? view.contents(2);
+  const axes = view.ints("axes") ?? (view.has(3) ? view.numbers(3) : starts?.map((_, i) => i));
+  const steps = view.ints("steps") ?? (view.has(4) ? view.numbers(4) : starts?.map(() => 1));
+  if (shape === undefined || !starts || !ends || !axes || !steps) return undefined;
+  const kept: [axis: number, start: number, end: number, step: number][] = [];
+  for (const [i, rawAxis] of axes.entries()) {
+    const axis = view.axis(rawAxis, shape.length);
+    const dim = shape[axis] ?? 1;
+    const step = steps[i] ?? 1;
+    const start = starts[i] ?? 0;
+    // An end that is the axis's own symbol means: to the end.
+    const end = ends[i] === dim ? TO_THE_END : (ends[i] ?? TO_THE_END);
+    if (typeof start === "string" || typeof end === "string") return undefined;
+    if (step === 0) throw view.error("BadAttribute", "a step of 0");
+    const resolved = typeof dim === "number" ? clampSlice(start, end, step, dim) : [start, end];
+    const [from = 0, to = 0] = resolved;
+    const whole = step === 1 && from === 0 && to >= (typeof dim === "number" ? dim : TO_THE_END);
+    if (!whole) kept.push([axis, from, to, step]);
+  }
+  if (kept.length === 0) {
+    become(view.node, "Identity");
+    return undefined;
+  }
+  kept.sort(([a], [b]) => a - b);
+  become(view.node, "Slice", {
+    axes: attribute.ints(kept.map(([axis]) => axis)),
+    starts: attribute.ints(kept.map(([, start]) => start)),
+    ends: attribute.ints(kept.map(([, , end]) => end)),
+    steps: attribute.ints(kept.map(([, , , step]) => step)),
+  });
+  return undefined;
+};
+
+/** Bounds counted from the front and inside the axis; −1 as the end of a falling slice is "before 0". */
+function clampSlice(start: number, end: number, step: number, dim: number): [number, number] {
+  const clamp = (v: number, low: number, high: number): number =>
+    Math.min(Math.max(v < 0 ? v + dim : v, low), high);
+  if (step > 0) {
+    const from = clamp(start, 0, dim);
+    return [from, Math.max(from, clamp(end, 0, dim))];
+  }
+  const from = clamp(start, 0, dim - 1);
+  return [from, Math.min(from, clamp(end, -1, dim - 1))];
+}
+
+/** One Slice for each part that is wanted. */
+const split: Normaliser = (view) => {
+  const { node } = view;
+  const shape = view.shape(0);
+  let sizes = parameter(view, "split", 1);
+  if (shape === undefined || (sizes === undefined && view.has(1))) return undefined;
+  const axis = view.axis(view.int("axis", 0), shape.length);
+  const dim = shape[axis] ?? 1;
+  if (sizes === undefined) {
+    if (typeof dim === "string") return undefined;
+    const parts = view.int("num_outputs", node.outputs.length);
+    const size = Math.ceil(dim / parts);
+    sizes = Array.from({ length: parts }, (_, i) => Math.max(0, Math.min(size, dim - i * size)));
+  }
+  const total = sizes.reduce((a, b) => a + b, 0);
+  if (typeof dim === "number" && total !== dim) {
+    throw view.shapeError(`parts [${sizes.join(", ")}] do not add up to ${String(dim)}`);
+  }
+  const nodes: GraphNode[] = [];
+  let start = 0;
+  for (const [part, size] of sizes.entries()) {
+    const output = node.outputs[part] ?? "";
+    if (output !== "") {
+      nodes.push({
+        name: `${node.name}#${String(part)}`,
+        opType: "Slice",
+        domain: "",
+        inputs: [view.name(0)],
+        outputs: [output],
+        attributes: new Map(
+          Object.entries({
+            axes: attribute.ints([axis]),
+            starts: attribute.ints([start]),
+            ends: attribute.ints([start + size]),
+            steps: attribute.ints([1]),
+          }),
+        ),
+      });
+    }
+    start += size;
+  }
+  return nodes;
+};
+
+function resolveAxis(view: NodeView, fallback: number, rank = view.rank(0)): void {
+  if (rank !== undefined) setInt(view.node, "axis", view.axis(view.int("axis", fallback), rank));
+}
+
+const concat: Normaliser = (view) => {
+  const ranks = view.node.inputs.map((_, i) => view.rank(i));
+  if (view.node.inputs.length === 1) become(view.node, "Identity");
+  else
+    resolveAxis(
+      view,
+      1,
+      ranks.find((r) => r !== undefined),
+    ); // Operator sets 1 to 3 default to 1.
+  return undefined;
+};
+
+const pad: Normaliser = (view) => {
+  const given = view.ints("pads") ?? view.ints("paddings") ?? view.numbers(1);
+  const rank = view.rank(0);
+  const value = view.has(2) ? view.numbers(2)?.[0] : view.float("value", 0);
+  const axes = view.has(3) ? view.numbers(3) : undefined;
+  if (given === undefined || rank === undefined || value === undefined) return undefined;
+  if (view.has(3) && axes === undefined) return undefined;
+  const pads = new Array<number>(2 * rank).fill(0);
+  const over =
+    axes?.map((axis) => view.axis(axis, rank)) ?? Array.from({ length: rank }, (_, i) => i);
+  if (given.length !== 2 * over.length) {
+    throw view.shapeError(`pads [${given.join(", ")}] must be ${String(2 * over.length)} numbers`);
+  }
+  over.forEach((axis, i) => {
+    pads[axis] = given[i] ?? 0;
+    pads[axis + rank] = given[i + over.length] ?? 0;
+  });
+  const mode = view.string("mode", "constant");
+  if (pads.every((p) => p === 0)) become(view.node, "Identity");
+  else {
+    become(view.node, "Pad", {
+      pads: attribute.ints(pads),
+      mode: attribute.string(mode),
+      value: attribute.float(value),
+    });
+  }
+  return undefined;
+};
+
+/** `Upsample` and all versions of `Resize`. */
+const resize: Normaliser = (view) => {
+  const { node } = view;
+  const old = node.opType === "Upsample" || view.opset < 11;
+  const scalesInput = old ? 1 : 2;
+  const scales = floatsAttribute(node, "scales") ?? nonEmpty(view.numbers(scalesInput));
+  const sizes = old ? undefined : nonEmpty(view.contents(3));
+  const shape = view.shape(0);
+  if (shape === undefined || (scales === undefined && sizes === undefined)) return undefined;
+  const axes = (view.ints("axes") ?? shape.map((_, i) => i)).map((a) => view.axis(a, shape.length));
+
+  const result: Dim[] = [...shape];
+  const factors = shape.map(() => 1);
+  axes.forEach((axis, i) => {
+    const dim = shape[axis] ?? 1;
+    const name = `${node.outputs[0] ?? ""}_${String(axis)}`;
+    if (scales !== undefined) {
+      const scale = scales[i] ?? 1;
+      factors[axis] = scale;
+      // Runtimes multiply in float32, which brings 10·0.7f back to 7.
+      if (scale !== 1)
+        result[axis] = typeof dim === "number" ? Math.floor(Math.fround(dim * scale)) : name;
+    } else {
+      const size = sizes?.[i] ?? dim;
+      result[axis] = size;
+      if (typeof size === "number" && typeof dim === "number") factors[axis] = size / dim;
+      else if (size !== dim) factors[axis] = NaN;
+    }
+  });
+  if (factors.some((f) => Number.isNaN(f))) return undefined;
+  if (scales === undefined) keepAspect(view, shape, axes, result, factors);
+
+  const mode = view.string("mode", "nearest");
+  const coordinates = old
+    ? "asymmetric"
+    : view.string("coordinate_transformation_mode", "half_pixel");
+  if (coordinates === "tf_crop_and_resize") {
+    throw nodeError("UnsupportedOperator", node, "tf_crop_and_resize is not supported");
+  }
+  const unchanged = factors.every((f) => f === 1);
+  if (unchanged) become(node, "Identity");
+  else {
+    become(node, "Resize", {
+      mode: attribute.string(mode === "bilinear" ? "linear" : mode),
+      coordinate_transformation_mode: attribute.string(coordinates),
+      nearest_mode: attribute.string(
+        old ? "floor" : view.string("nearest_mode", "round_prefer_floor"),
+      ),
+      cubic_coeff_a: attribute.float(view.float("cubic_coeff_a", -0.75)),
+      exclude_outside: attribute.int(view.int("exclude_outside", 0)),
+      antialias: attribute.int(view.int("antialias", 0)),
+      scales: attribute.floats(factors),
+    });
+  }
+  declareOutput(view, result);
+  return undefined;
+};
+
+function nonEmpty<T>(values: readonly T[] | undefined): readonly T[] | undefined {
+  return values === undefined || values.length === 0 ? undefined : values;
+}
+
+/** Policies other than "stretch" use one scale for all axes that are resized. */
+function keepAspect(
+  view: NodeView,
+  shape: readonly Dim[],
+  axes: readonly number[],
+  result: Dim[],
+  factors: number[],
+): void {
+  const policy = view.string("keep_aspect_ratio_policy", "stretch");
+  if (policy === "stretch") return;
+  const among = axes.map((axis) => factors[axis] ?? 1);
+  const scale = policy === "not_larger" ? Math.min(...among) : Math.max(...among);
+  for (const axis of axes) {
+    const dim = shape[axis];
+    if (typeof dim !== "number") continue;
+    factors[axis] = scale;
+    result[axis] = Math.floor(dim * scale + 0.5);
+  }
+}
+
+const constantOfShape: Normaliser = (view) => {
+  if (!view.node.attributes.has("value")) {
+    const zero = { elementType: "float32", dims: [1], data: new Float64Array(1) } as const;
+    view.node.attributes.set("value", attribute.tensor(zero));
+  }
+  return undefined;
+};
+
+const withAxis =
+  (fallback: number): Normaliser =>
+  (view) => {
+    resolveAxis(view, fallback);
+    return undefined;
+  };
+
+const topK: Normaliser = (view) => {
+  resolveAxis(view, -1);
+  const k = view.numbers(1)?.[0];
+  if (k !== undefined) {
+    setInt(view.node, "k", k);
+    keepInputs(view.node, 1);
+  }
+  return undefined;
+};
+
+/**
+ * Before operator set 13, Softmax and its kin run over all axes from `axis` on together: a Reshape
+ * to a matrix and back, unless that is one axis anyway.
+ */
+const softmax: Normaliser = (view) => {
+  const { node } = view;
+  const shape: Shape = view.shape(0);
+  if (shape === undefined) return undefined;
+  const rank = shape.length;
+  const old = view.opset < 13;
+  const axis = view.axis(view.int("axis", old ? 1 : -1), rank);
+  setInt(node, "axis", axis);
+  if (!old || shape.slice(axis + 1).every((dim) => dim === 1)) return undefined;
+  const elementType = view.elementType(0);
+  const matrix = [productOfDims(shape.slice(0, axis)), productOfDims(shape.slice(axis))];
+  const before = addedNode(
+    view,
+    "matrix",
+    "Reshape",
+    [view.name(0)],
+    {},
+    { elementType, shape: matrix },
+  );
+  const inner = addedNode(
+    view,
+    "rows",
+    node.opType,
+    [before.outputs[0] ?? ""],
+    { axis: attribute.int(1) },
+    { elementType, shape: matrix },
+  );
+  const output = node.outputs[0] ?? "";
+  const back: GraphNode = {
+    name: `${node.name}#back`,
+    opType: "Reshape",
+    domain: "",
+    inputs: [inner.outputs[0] ?? ""],
+    outputs: [output],
+    attributes: new Map(),
+  };
+  declareOutput(view, shape);
+  return [before, inner, back];
+};
+
+export const MOVEMENT_NORMALISERS: Readonly<Record<string, Normaliser>> = {
+  Reshape: reshape,
+  Flatten: flatten,
+  Squeeze: squeeze,
+  Unsqueeze: unsqueeze,
+  Expand: expand,
+  Tile: tile,
+  Transpose: transpose,
+  Slice: slice,
+  Split: split,
+  Concat: concat,
+  Pad: pad,
+  Resize: resize,
+  Upsample: resize,
+  ConstantOfShape: constantOfShape,
+  Gather: withAxis(0),
+  GatherElements: withAxis(0),
+  ScatterElements: withAxis(0),
+  LayerNormalization: withAxis(-1),
+  LpNormalization: withAxis(-1),
+  TopK: topK,
+  Softmax: softmax,
+  LogSoftmax: softmax,
+  Hardmax: softmax,
+};

@@ -1,0 +1,194 @@
+import { int64Vector, nodeError, operatorName, readsOf, sortNodes, subgraphs } from "./graph.js";
+import type { ConstantTensor, Dim, Graph, GraphNode, ValueInfo } from "./graph.js";
+import { foldNode } from "./fold/foldNode.js";
+import { normaliseNode } from "./normalise.js";
+import { inferContents } from "./shapes/contents.js";
+import { NodeView } from "./shapes/nodeView.js";
+import type { Scope } from "./shapes/nodeView.js";
+import { SHAPE_RULES } from "./shapes/rules.js";
+
+/**
+ * Walks a graph once, in order: brings every node into normal form, infers the types and shapes of
+ * its outputs, and replaces it by a constant where all it needs is known. The three belong
+ * together: a Reshape's target may be computed from shapes, and a shape may depend on it.
+ *
+ * Bodies of control flow are resolved in turn; a conditional on a constant is replaced by its
+ * branch.
+ *
+ * @throws CompileError
+ */
+export function resolve(graph: Graph, outer?: Scope): void {
+  const scope: Scope = { graph, outer, contents: new Map() };
+  dropUnreadOutputs(graph);
+  const queue = [...graph.nodes].reverse();
+  graph.nodes = [];
+  for (let node = queue.pop(); node !== undefined; node = queue.pop()) {
+    const value = node.opType === "Constant" && node.domain === "" ? constantOf(node) : undefined;
+    if (value !== undefined) {
+      setConstant(graph, node.outputs[0] ?? "", value);
+      continue;
+    }
+    const branch = takenBranch(new NodeView(node, scope));
+    if (branch !== undefined) {
+      queue.push(...inlineBranch(node, branch, graph).reverse());
+      continue;
+    }
+    for (const body of subgraphs(node)) resolve(body, scope);
+    for (const normal of normaliseNode(new NodeView(node, scope))) {
+      const view = new NodeView(normal, scope);
+      inferNode(view);
+      if (!fold(view)) graph.nodes.push(normal);
+    }
+  }
+  sortNodes(graph, visibleFrom(outer));
+}
+
+/** Infers types and shapes again, after passes have changed a graph in normal form. */
+export function inferShapes(graph: Graph, outer?: Scope): void {
+  const scope: Scope = { graph, outer, contents: new Map() };
+  for (const node of graph.nodes) {
+    for (const body of subgraphs(node)) inferShapes(body, scope);
+    inferNode(new NodeView(node, scope));
+  }
+}
+
+function visibleFrom(scope: Scope | undefined): Set<string> {
+  const names = new Set<string>();
+  for (let s = scope; s !== undefined; s = s.outer)
+    for (const name of s.graph.values.keys()) names.add(name);
+  return names;
+}
+
+function dropUnreadOutputs(graph: Graph): void {
+  const read = new Set(graph.outputs);
+  for (const node of graph.nodes) for (const name of readsOf(node)) read.add(name);
+  for (const node of graph.nodes) {
+    node.outputs = node.outputs.map((name) => (read.has(name) ? name : ""));
+    // A Split's parts are counted; a node of which nothing is read goes with the dead code.
+    if (node.opType === "Split") continue;
+    while (node.outputs.length > 1 && node.outputs.at(-1) === "") node.outputs.pop();
+  }
+  graph.nodes = graph.nodes.filter((node) => node.outputs.some((name) => name !== ""));
+}
+
+/** What inference finds goes before what the model declares. */
+function inferNode(view: NodeView): void {
+  const { node, scope } = view;
+  const inferred = SHAPE_RULES.get(operatorName(node))?.(view) ?? [];
+  node.outputs.forEach((name, i) => {
+    if (name === "") return;
+    const declared = view.output(i);
+    scope.graph.values.set(name, {
+      elementType: inferred[i]?.elementType ?? declared.elementType,
+      shape: inferred[i]?.shape ?? declared.shape,
+    });
+  });
+  const contents = inferContents(view);
+  if (contents !== undefined) scope.contents.set(node.outputs[0] ?? "", contents);
+}
+
+function fold(view: NodeView): boolean {
+  const { node, scope } = view;
+  const output = node.outputs[0] ?? "";
+  const info = view.output(0);
+  const constant = constantFromContents(info, scope.contents.get(output)) ?? foldNode(view, info);
+  if (constant === undefined) return false;
+  setConstant(scope.graph, output, constant);
+  return true;
+}
+
+function constantFromContents(
+  info: ValueInfo,
+  contents: readonly Dim[] | undefined,
+): ConstantTensor | undefined {
+  if (contents?.every((dim) => typeof dim === "number") !== true) return undefined;
+  const numbers = contents as readonly number[];
+  const dims = info.shape?.length === 0 ? [] : [numbers.length];
+  if (info.elementType === "int32")
+    return { elementType: "int32", dims, data: Int32Array.from(numbers) };
+  return { ...int64Vector(numbers), dims };
+}
+
+function setConstant(graph: Graph, name: string, constant: ConstantTensor): void {
+  graph.initializers.set(name, constant);
+  graph.values.set(name, { elementType: constant.elementType, shape: constant.dims });
+}
+
+/** The value of a Constant node, in whichever of its attributes it is. */
+function constantOf(node: GraphNode): ConstantTensor {
+  for (const [name, a] of node.attributes) {
+    if (a.type === "tensor") return a.value;
+    if (name === "value_float" && a.type === "float") {
+      return { elementType: "float32", dims: [], data: Float64Array.of(a.value) };
+    }
+    if (name === "value_floats" && a.type === "floats") {
+      return { elementType: "float32", dims: [a.value.length], data: Float64Array.from(a.value) };
+    }
+    if (name === "value_int" && a.type === "int") {
+      return { elementType: "int64", dims: [], data: BigInt64Array.of(a.value) };
+    }
+    if (name === "value_ints" && a.type === "ints") {
+      return { elementType: "int64", dims: [a.value.length], data: BigInt64Array.from(a.value) };
+    }
+    if (name === "value_string" && a.type === "string") {
+      return { elementType: "string", dims: [], data: [a.value] };
+    }
+    if (name === "value_strings" && a.type === "strings") {
+      return { elementType: "string", dims: [a.value.length], data: a.value };
+    }
+  }
+  throw nodeError("BadAttribute", node, "holds no value that is supported");
+}
+
+function takenBranch(view: NodeView): Graph | undefined {
+  if (view.node.opType !== "If" || view.node.domain !== "") return undefined;
+  const condition = view.numbers(0)?.[0];
+  if (condition === undefined) return undefined;
+  const branch = view.node.attributes.get(condition === 0 ? "else_branch" : "then_branch");
+  return branch?.type === "graph" ? branch.value : undefined;
+}
+
+/** Moves a branch's nodes and constants out into the graph, its results under the If's names. */
+function inlineBranch(node: GraphNode, branch: Graph, graph: Graph): GraphNode[] {
+  const names = new Map<string, string>();
+  const local = new Set<string>(branch.initializers.keys());
+  for (const inner of branch.nodes) for (const output of inner.outputs) local.add(output);
+  for (const name of local) {
+    if (name !== "" && graph.values.has(name)) names.set(name, `${node.name}#${name}`);
+  }
+  const renamed = (name: string): string => names.get(name) ?? name;
+  renameReads(branch, names);
+  for (const inner of branch.nodes) {
+    inner.name = `${node.name}/${inner.name}`;
+    inner.outputs = inner.outputs.map(renamed);
+  }
+  for (const [name, constant] of branch.initializers) setConstant(graph, renamed(name), constant);
+  for (const [name, info] of branch.values) {
+    if (local.has(name) && !graph.values.has(renamed(name))) graph.values.set(renamed(name), info);
+  }
+  const results = node.outputs.flatMap((output, i): GraphNode[] => {
+    const source = renamed(branch.outputs[i] ?? "");
+    if (output === "") return [];
+    return [
+      {
+        name: `${node.name}#${String(i)}`,
+        opType: "Identity",
+        domain: "",
+        inputs: [source],
+        outputs: [output],
+        attributes: new Map(),
+      },
+    ];
+  });
+  return [...branch.nodes, ...results];
+}
+
+function renameReads(graph: Graph, names: ReadonlyMap<string, string>): void {
+  for (const node of graph.nodes) {
+    node.inputs = node.inputs.map((name) => names.get(name) ?? name);
+    for (const body of subgraphs(node)) {
+      renameReads(body, names);
+      body.outputs = body.outputs.map((name) => names.get(name) ?? name);
+    }
+  }
+}

@@ -1,0 +1,200 @@
+// Matrix products and convolutions: blocks of rows (gathered where they are not i16 rows already)
+// times packed panels into a strip of accumulators, which the epilogue empties while it is in L1.
+
+import { Epilogue, finish, resultBytes } from "./epilogue";
+import { GROUP_BYTES, PANEL, accumulateI32, accumulateI64, accumulateWide } from "./gemm";
+import { I16, I32, I8, U8, byteSize, load4 } from "./types";
+
+/** How sums are held: see `planRuns`. */
+const SUMS_I32: i32 = 0;
+const SUMS_RUNS: i32 = 1;
+const SUMS_WIDE: i32 = 2;
+
+/** Fields and their order are mirrored by `CONTRACTION` in `../descriptors.ts`. */
+@unmanaged
+export class Contraction {
+  m: i32;
+  n: i32;
+  k: i32;
+  /** First row of A, or the first element of the group's channels of the image. */
+  a: usize;
+  aType: i32;
+  aRowBytes: usize;
+  /** B as `pack` left it. */
+  b: usize;
+  sums: i32;
+  runs: usize;
+  runCount: i32;
+  /** An `Epilogue`. */
+  epilogue: usize;
+  dst: usize;
+  dstRowBytes: usize;
+  /** `contractScratchBytes(k, n)` bytes. */
+  scratch: usize;
+  /** A `Window`, whose output positions are the rows of A; 0 for a matrix. */
+  window: usize;
+}
+
+/** Fields and their order are mirrored by `WINDOW` in `../descriptors.ts`. */
+@unmanaged
+export class Window {
+  height: i32;
+  width: i32;
+  /** Channels that take part: of one group. */
+  channels: i32;
+  pixelBytes: usize;
+  kernelHeight: i32;
+  kernelWidth: i32;
+  strideY: i32;
+  strideX: i32;
+  dilationY: i32;
+  dilationX: i32;
+  padTop: i32;
+  padLeft: i32;
+  outHeight: i32;
+  outWidth: i32;
+  padValue: i32;
+}
+
+/** Copies n elements of S as D; at least one vector's worth ends in an overlapping vector. */
+@inline
+export function widenRun<S, D>(src: usize, dst: usize, n: i32): void {
+  const lanes: i32 = 16 / sizeof<D>();
+  if (n < lanes) {
+    for (let i = 0; i < n; ++i, src += sizeof<S>(), dst += sizeof<D>()) store<D>(dst, <D>load<S>(src));
+    return;
+  }
+  const lastSrc = src + <usize>(n - lanes) * sizeof<S>();
+  const lastDst = dst + <usize>(n - lanes) * sizeof<D>();
+  for (; dst < lastDst; src += <usize>lanes * sizeof<S>(), dst += 16) v128.store(dst, widen<S, D>(src));
+  v128.store(lastDst, widen<S, D>(lastSrc));
+}
+
+@inline
+function widen<S, D>(p: usize): v128 {
+  if (sizeof<D>() == 4) return load4<S>(p);
+  if (sizeof<S>() == 2) return v128.load(p);
+  return isSigned<S>() ? v128.load8x8_s(p) : v128.load8x8_u(p);
+}
+
+@inline
+export function fillRun<D>(dst: usize, n: i32, value: i32): void {
+  for (const end = dst + <usize>n * sizeof<D>(); dst < end; dst += sizeof<D>()) store<D>(dst, <D>value);
+}
+
+/** Rows of a matrix as D, `ldDst` apart; a column that evens k is zero. */
+function gatherMatrix<S, D>(src: usize, ldSrc: usize, k: i32, rows: i32, dst: usize, ldDst: usize): void {
+  for (; rows > 0; --rows, src += ldSrc, dst += ldDst) {
+    widenRun<S, D>(src, dst, k);
+    if (k & 1) store<D>(dst + <usize>k * sizeof<D>(), 0);
+  }
+}
+
+/** The taps of output positions `first`… as rows of D, `ldDst` apart. */
+function gatherWindows<S, D>(w: Window, image: usize, first: i32, rows: i32, dst: usize, ldDst: usize): void {
+  const channels = w.channels, kernelWidth = w.kernelWidth, pad = w.padValue;
+  const pixel = w.pixelBytes, rowBytes = <usize>w.width * pixel;
+  const channelBytes = <usize>channels * sizeof<D>();
+  const dense = w.dilationX == 1 && pixel == <usize>channels * sizeof<S>();
+  let oy = first / w.outWidth, ox = first % w.outWidth;
+  for (; rows > 0; --rows, dst += ldDst) {
+    let d = dst;
+    for (let ky = 0; ky < w.kernelHeight; ++ky) {
+      const y = oy * w.strideY - w.padTop + ky * w.dilationY;
+      let x = ox * w.strideX - w.padLeft;
+      if (<u32>y >= <u32>w.height) {
+        fillRun<D>(d, kernelWidth * channels, pad);
+        d += <usize>kernelWidth * channelBytes;
+        continue;
+      }
+      const row = image + <usize>y * rowBytes;
+      if (dense) {
+        const left = min(max(-x, 0), kernelWidth);
+        const right = max(min(w.width - x, kernelWidth), left);
+        fillRun<D>(d, left * channels, pad);
+        widenRun<S, D>(row + <usize>(x + left) * pixel, d + <usize>left * channelBytes, (right - left) * channels);
+        fillRun<D>(d + <usize>right * channelBytes, (kernelWidth - right) * channels, pad);
+        d += <usize>kernelWidth * channelBytes;
+        continue;
+      }
+      for (let kx = 0; kx < kernelWidth; ++kx, x += w.dilationX, d += channelBytes) {
+        if (<u32>x < <u32>w.width) widenRun<S, D>(row + <usize>x * pixel, d, channels);
+        else fillRun<D>(d, channels, pad);
+      }
+    }
+    if (d < dst + ldDst) store<D>(d, 0); // the column that evens k
+    if (++ox == w.outWidth) {
+      ox = 0;
+      ++oy;
+    }
+  }
+}
+
+function gather<S, D>(c: Contraction, first: i32, rows: i32, dst: usize, ldDst: usize): void {
+  if (c.window) gatherWindows<S, D>(changetype<Window>(c.window), c.a, first, rows, dst, ldDst);
+  else gatherMatrix<S, D>(c.a + <usize>first * c.aRowBytes, c.aRowBytes, c.k, rows, dst, ldDst);
+}
+
+function gatherAs<D>(c: Contraction, first: i32, rows: i32, dst: usize, ldDst: usize): void {
+  if (c.aType == I8) gather<i8, D>(c, first, rows, dst, ldDst);
+  else if (c.aType == U8) gather<u8, D>(c, first, rows, dst, ldDst);
+  else if (c.aType == I16) gather<i16, D>(c, first, rows, dst, ldDst);
+  else gather<i32, D>(c, first, rows, dst, ldDst);
+}
+
+/** Rows of a block: whole tiles, whose part of A stays in the first-level cache. */
+function blockRows(k: i32): i32 {
+  return min(max(12288 / max(k, 1) / 6, 1), 8) * 6;
+}
+
+/** Columns of a block, so that a strip stays in the first-level cache. */
+function blockCols(rows: i32, n: i32): i32 {
+  return min((n + 7) & ~7, (2048 / rows + 7) & ~7);
+}
+
+/** Bytes of scratch that `contract` needs. */
+export function contractScratchBytes(k: i32, n: i32): usize {
+  const rows = blockRows(k);
+  const strip = <usize>(rows * blockCols(rows, n)) << 3;
+  return <usize>rows * (<usize>(k + 1) << 2) + 2 * strip + GROUP_BYTES + 48;
+}
+
+/** Contracts as `args`, a `Contraction`, says. Reads nothing outside the tensors it names. */
+export function contract(args: usize): void {
+  const c = changetype<Contraction>(args);
+  const e = changetype<Epilogue>(c.epilogue);
+  const k = c.k, n = c.n, sums = c.sums;
+  const wide = sums == SUMS_WIDE;
+  const kEven = (k + 1) & ~1;
+  const rowsPerBlock = blockRows(k);
+  const colsPerBlock = blockCols(rowsPerBlock, n);
+  const pairs = kEven >> 1;
+  const panelBytes = wide ? <usize>k << 5 : <usize>pairs << 5;
+  const ldStrip = <usize>colsPerBlock << (sums == SUMS_I32 ? 2 : 3);
+  const strip = (c.scratch + 15) & ~15;
+  const narrow = strip + <usize>rowsPerBlock * ldStrip;
+  const groups = narrow + (<usize>(rowsPerBlock * colsPerBlock) << 2);
+  const block = groups + GROUP_BYTES;
+  const inPlace = !c.window && (wide ? c.aType == I32 : c.aType == I16 && kEven == k);
+  const lda = inPlace ? c.aRowBytes : wide ? <usize>k << 2 : <usize>kEven << 1;
+  const dstBytes = resultBytes(e);
+  for (let i = 0; i < c.m; i += rowsPerBlock) {
+    const rows = min(rowsPerBlock, c.m - i);
+    let a = block;
+    if (inPlace) a = c.a + <usize>i * lda;
+    else if (wide) gatherAs<i32>(c, i, rows, block, lda);
+    else gatherAs<i16>(c, i, rows, block, lda);
+    for (let j = 0; j < n; j += colsPerBlock) {
+      const cols = min(colsPerBlock, n - j);
+      const panels = (cols + 7) >> 3;
+      const b = c.b + <usize>(j >> 3) * panelBytes;
+      if (sums == SUMS_I32) accumulateI32(a, lda, rows, b, panels, pairs, strip, ldStrip);
+      else if (wide) accumulateWide(a, lda, rows, b, panels, k, strip, ldStrip);
+      else accumulateI64(a, lda, rows, b, panels, pairs, c.runs, c.runCount, strip, ldStrip, groups);
+      finish(
+        e, sums != SUMS_I32, strip, ldStrip, rows, j, cols,
+        c.dst + <usize>i * c.dstRowBytes + <usize>j * dstBytes, c.dstRowBytes, narrow,
+      );
+    }
+  }
+}

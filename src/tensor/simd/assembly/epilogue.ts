@@ -1,0 +1,228 @@
+// What happens to accumulators before they leave the cache: bias, rescale, zero point, clamp, lut.
+
+import { lutDirect, lutInterpolate } from "./lut";
+import {
+  I16, I32, I64, I8, U8, byteSize, clampI64, highWords, load4, lowWords, store8,
+} from "./types";
+
+/** Fields and their order are mirrored by `EPILOGUE` in `../descriptors.ts`. */
+@unmanaged
+export class Epilogue {
+  zeroPoint: i64;
+  lo: i64;
+  hi: i64;
+  /** Values of the accumulator's dtype, one per channel; 0 for none. */
+  bias: usize;
+  /** i32, one per channel, or eight times the same (see `channelMask`); 0: no rescale. */
+  multiplier: usize;
+  /** i8, like `multiplier`; not read when `uniformShift` is set. */
+  shift: usize;
+  /** A shift of 32..62 common to all channels whose multipliers are not negative; else 0. */
+  uniformShift: i32;
+  /** −1: parameters per channel; 0: parameters of the tensor. */
+  channelMask: i32;
+  /** dtype after the rescale (the accumulator as it is: I32 or I64). */
+  type: i32;
+  /** Table that is applied last; 0 for none. */
+  table: usize;
+  /** log2 of the segments of an interpolated table; 0: direct. */
+  segmentsLog2: i32;
+  guardBits: i32;
+  /** dtype of a table's results (for a direct one only its size matters). */
+  tableType: i32;
+}
+
+/** `clamp(((x·m + 2^(s−1)) >> s) + zero, lo, hi)`: exact for every x, m, zero and 1 ≤ s ≤ 62. */
+export function rescaleExact(x: i64, m: i64, s: i64, zero: i64, lo: i64, hi: i64): i64 {
+  // x·m as 128 bits from two exact products of 32 by 32 bits.
+  const lowProduct = (x & 0xffffffff) * m;
+  const highProduct = (x >> 32) * m;
+  let low = lowProduct + (highProduct << 32);
+  let high = (highProduct >> 32) + (lowProduct >> 63) + <i64>(<u64>low < <u64>lowProduct);
+  const half = <i64>1 << (s - 1);
+  low += half;
+  high += <i64>(<u64>low < <u64>half);
+  low = <i64>(<u64>low >> s) | (high << (64 - s));
+  high >>= s;
+  low += zero;
+  high += (zero >> 63) + <i64>(<u64>low < <u64>zero);
+  if (high != low >> 63) return high < 0 ? lo : hi;
+  return clampI64(low, lo, hi);
+}
+
+/** Eight elements of at most 32 bits, with a shift of t + 32 and bounds before the zero point. */
+@inline
+function rescaleNarrow<S, T>(
+  src: usize, bias: usize, m: usize, half: v128, t: i32, lo: v128, hi: v128, zero: v128, dst: usize,
+): void {
+  let x0 = load4<S>(src), x1 = load4<S>(src + 4 * sizeof<S>());
+  if (bias) {
+    x0 = i32x4.add(x0, v128.load(bias));
+    x1 = i32x4.add(x1, v128.load(bias, 16));
+  }
+  const m0 = v128.load(m), m1 = v128.load(m, 16);
+  // Only the high word of the 64-bit sum is kept: the rest of the shift has 32-bit lanes.
+  let y0 = highWords(
+    i64x2.add(i64x2.extmul_low_i32x4_s(x0, m0), half),
+    i64x2.add(i64x2.extmul_high_i32x4_s(x0, m0), half),
+  );
+  let y1 = highWords(
+    i64x2.add(i64x2.extmul_low_i32x4_s(x1, m1), half),
+    i64x2.add(i64x2.extmul_high_i32x4_s(x1, m1), half),
+  );
+  y0 = i32x4.min_s(i32x4.max_s(i32x4.shr_s(y0, t), lo), hi);
+  y1 = i32x4.min_s(i32x4.max_s(i32x4.shr_s(y1, t), lo), hi);
+  store8<T>(dst, i32x4.add(y0, zero), i32x4.add(y1, zero));
+}
+
+/**
+ * Four i64 to i32. With x = H·2^32 + L, `(x·m + 2^(s−1)) >> s` is
+ * `(H·m + ((L·m + 2^(s−1)) >> 32)) >> (s − 32)`, whose parts fit 64 bits for every x and m ≥ 0.
+ * The bounds, shifted by t, come before the last shift: then only its low words matter.
+ */
+@inline
+function rescaleWide4(
+  src: usize, bias: usize, m: v128, half: v128, t: i32, lo: v128, hi: v128,
+): v128 {
+  let x0 = v128.load(src), x1 = v128.load(src, 16);
+  if (bias) {
+    x0 = i64x2.add(x0, v128.load(bias));
+    x1 = i64x2.add(x1, v128.load(bias, 16));
+  }
+  const low = lowWords(x0, x1), high = highWords(x0, x1);
+  let y0 = i64x2.shr_u(i64x2.add(i64x2.extmul_low_i32x4_u(low, m), half), 32);
+  let y1 = i64x2.shr_u(i64x2.add(i64x2.extmul_high_i32x4_u(low, m), half), 32);
+  y0 = i64x2.add(y0, i64x2.extmul_low_i32x4_s(high, m));
+  y1 = i64x2.add(y1, i64x2.extmul_high_i32x4_s(high, m));
+  y0 = v128.bitselect(lo, y0, i64x2.gt_s(lo, y0));
+  y1 = v128.bitselect(lo, y1, i64x2.gt_s(lo, y1));
+  y0 = v128.bitselect(hi, y0, i64x2.gt_s(y0, hi));
+  y1 = v128.bitselect(hi, y1, i64x2.gt_s(y1, hi));
+  return lowWords(i64x2.shr_u(y0, t), i64x2.shr_u(y1, t));
+}
+
+function rescaleBlock<S, T>(
+  e: Epilogue, src: usize, ldSrc: usize, rows: i32, col: i32, cols: i32, dst: usize, ldDst: usize,
+): void {
+  const zero = e.zeroPoint, lo = e.lo, hi = e.hi;
+  const mask = e.channelMask, uniform = e.uniformShift;
+  const biasBytes: i32 = sizeof<S>() == 8 ? 8 : 4;
+  // Bounds before the zero point is added; where they leave i32 the exact scalar form serves.
+  const below = lo - zero, above = hi - zero;
+  let vectorCols = 0;
+  if (sizeof<T>() < 8 && uniform && below <= i32.MAX_VALUE && above >= i32.MIN_VALUE) {
+    vectorCols = cols & ~7;
+  }
+  const t = uniform - 32;
+  const half = i64x2.splat(<i64>1 << (uniform - 1));
+  const zeros = i32x4.splat(<i32>zero);
+  const lo32 = i32x4.splat(<i32>max<i64>(below, i32.MIN_VALUE));
+  const hi32 = i32x4.splat(<i32>min<i64>(above, i32.MAX_VALUE));
+  const lo64 = i64x2.splat(below << t);
+  const hi64 = i64x2.splat(((above + 1) << t) - 1);
+  for (; rows > 0; --rows, src += ldSrc, dst += ldDst) {
+    let s = src, d = dst, c = 0;
+    for (; c < vectorCols; c += 8, s += 8 * sizeof<S>(), d += 8 * sizeof<T>()) {
+      const channel = (col + c) & mask;
+      const m = e.multiplier + (<usize>channel << 2);
+      const bias = e.bias ? e.bias + <usize>((col + c) * biasBytes) : 0;
+      if (sizeof<S>() == 8) {
+        const y0 = rescaleWide4(s, bias, v128.load(m), half, t, lo64, hi64);
+        const y1 = rescaleWide4(s + 32, bias ? bias + 32 : 0, v128.load(m, 16), half, t, lo64, hi64);
+        store8<T>(d, i32x4.add(y0, zeros), i32x4.add(y1, zeros));
+      } else {
+        rescaleNarrow<S, T>(s, bias, m, half, t, lo32, hi32, zeros, d);
+      }
+    }
+    for (; c < cols; ++c, s += sizeof<S>(), d += sizeof<T>()) {
+      const channel = <usize>((col + c) & mask);
+      let x = <i64>load<S>(s);
+      if (e.bias) {
+        const bias = e.bias + <usize>((col + c) * biasBytes);
+        x += sizeof<S>() == 8 ? load<i64>(bias) : <i64>load<i32>(bias);
+      }
+      const m = <i64>load<i32>(e.multiplier + (channel << 2));
+      const shift = <i64>(uniform ? uniform : <i32>load<i8>(e.shift + channel));
+      if (sizeof<S>() < 8 && sizeof<T>() < 8) {
+        store<T>(d, <T>clampI64(((x * m + (<i64>1 << (shift - 1))) >> shift) + zero, lo, hi));
+      } else {
+        store<T>(d, <T>rescaleExact(x, m, shift, zero, lo, hi));
+      }
+    }
+  }
+}
+
+/** Accumulators as they are, plus the bias: the sums fit S, and T too. */
+function plainBlock<S, T>(
+  e: Epilogue, src: usize, ldSrc: usize, rows: i32, col: i32, cols: i32, dst: usize, ldDst: usize,
+): void {
+  const bias = e.bias ? e.bias + <usize>col * sizeof<S>() : 0;
+  for (; rows > 0; --rows, src += ldSrc, dst += ldDst) {
+    if (sizeof<S>() == sizeof<T>() && !bias) {
+      memory.copy(dst, src, <usize>cols * sizeof<S>());
+      continue;
+    }
+    for (let c: usize = 0; c < <usize>cols; ++c) {
+      const x = load<S>(src + c * sizeof<S>());
+      store<T>(dst + c * sizeof<T>(), <T>(bias ? x + load<S>(bias + c * sizeof<S>()) : x));
+    }
+  }
+}
+
+function blockTo<S>(
+  e: Epilogue, src: usize, ldSrc: usize, rows: i32, col: i32, cols: i32, dst: usize, ldDst: usize,
+): void {
+  const type = e.type;
+  if (!e.multiplier) {
+    if (type == I64) plainBlock<S, i64>(e, src, ldSrc, rows, col, cols, dst, ldDst);
+    else plainBlock<S, i32>(e, src, ldSrc, rows, col, cols, dst, ldDst);
+  } else if (type == I16) rescaleBlock<S, i16>(e, src, ldSrc, rows, col, cols, dst, ldDst);
+  else if (type == I8) rescaleBlock<S, i8>(e, src, ldSrc, rows, col, cols, dst, ldDst);
+  else if (type == U8) rescaleBlock<S, u8>(e, src, ldSrc, rows, col, cols, dst, ldDst);
+  else if (type == I32) rescaleBlock<S, i32>(e, src, ldSrc, rows, col, cols, dst, ldDst);
+  else rescaleBlock<S, i64>(e, src, ldSrc, rows, col, cols, dst, ldDst);
+}
+
+/**
+ * Turns a block of accumulators (i32, or i64 if `wide`) into results. `col` is the channel of its
+ * first column; `narrow` is scratch for rows·cols·4 bytes, used when there is a table.
+ */
+export function finish(
+  e: Epilogue, wide: bool, src: usize, ldSrc: usize, rows: i32, col: i32, cols: i32,
+  dst: usize, ldDst: usize, narrow: usize,
+): void {
+  const out = e.table ? narrow : dst;
+  const ldOut = e.table ? <usize>cols * byteSize(e.type) : ldDst;
+  if (wide) blockTo<i64>(e, src, ldSrc, rows, col, cols, out, ldOut);
+  else blockTo<i32>(e, src, ldSrc, rows, col, cols, out, ldOut);
+  if (!e.table) return;
+  for (let p = out; rows > 0; --rows, p += ldOut, dst += ldDst) {
+    if (e.segmentsLog2) {
+      lutInterpolate(p, cols, e.table, e.segmentsLog2, e.guardBits, e.tableType, dst);
+    } else {
+      lutDirect(e.type, p, cols, e.table, byteSize(e.tableType), dst);
+    }
+  }
+}
+
+/** Bytes of one result of `finish`. */
+export function resultBytes(e: Epilogue): usize {
+  return byteSize(e.table ? e.tableType : e.type);
+}
+
+/**
+ * Rescales rows of `cols` elements of `type`; `epilogue` says how (its table and bias are not used
+ * for sources below 32 bits).
+ */
+export function rescale(
+  epilogue: usize, type: i32, src: usize, rows: i32, cols: i32, dst: usize,
+): void {
+  const e = changetype<Epilogue>(epilogue);
+  const ldDst = <usize>cols * byteSize(e.type);
+  const ldSrc = <usize>cols * byteSize(type);
+  if (type == I32) blockTo<i32>(e, src, ldSrc, rows, 0, cols, dst, ldDst);
+  else if (type == I64) blockTo<i64>(e, src, ldSrc, rows, 0, cols, dst, ldDst);
+  else if (type == I16) blockTo<i16>(e, src, ldSrc, rows, 0, cols, dst, ldDst);
+  else if (type == I8) blockTo<i8>(e, src, ldSrc, rows, 0, cols, dst, ldDst);
+  else blockTo<u8>(e, src, ldSrc, rows, 0, cols, dst, ldDst);
+}

@@ -1,0 +1,202 @@
+// Integer matrix product. A is i16 (rows of pairs of k); B is packed once into panels of eight
+// columns, each a run of k pairs: 16 i16 `b[k][c], b[k+1][c]` for c = 0..7. One tile kernel sums in
+// i32; where that could overflow, K is cut into runs that cannot, and their sums are combined.
+
+/** Columns of a panel. */
+export const PANEL: i32 = 8;
+/** Rows of a tile: 12 accumulators leave three vector registers, 6×8 beats 4×8 by 8 %. */
+const TILE: i32 = 6;
+const TILE_BYTES: usize = 6 * 32;
+/** Runs that are combined at once; the sums of a group stay in the first-level cache. */
+const GROUP: i32 = 16;
+/** Bytes of scratch that `accumulateI64` uses. */
+export const GROUP_BYTES: usize = 16 * 6 * 32;
+
+@inline
+function mac(sum: v128, x: v128, y: v128): v128 {
+  return i32x4.add(sum, i32x4.dot_i16x8_s(x, y));
+}
+
+/** Six rows by one panel: `out[r][c] = init + Σ a[r][k]·b[k][c]` over `pairs` pairs of k. */
+function tile6x8(a0: usize, lda: usize, b: usize, pairs: i32, init: i32, out: usize, ldo: usize): void {
+  let a1 = a0 + lda, a2 = a1 + lda, a3 = a2 + lda, a4 = a3 + lda, a5 = a4 + lda;
+  let c00 = i32x4.splat(init), c01 = c00, c10 = c00, c11 = c00, c20 = c00, c21 = c00;
+  let c30 = c00, c31 = c00, c40 = c00, c41 = c00, c50 = c00, c51 = c00;
+  let x: v128, b0: v128, b1: v128;
+  for (let i = pairs >> 1; i > 0; --i) {
+    b0 = v128.load(b); b1 = v128.load(b, 16);
+    x = v128.load32_splat(a0); c00 = mac(c00, x, b0); c01 = mac(c01, x, b1);
+    x = v128.load32_splat(a1); c10 = mac(c10, x, b0); c11 = mac(c11, x, b1);
+    x = v128.load32_splat(a2); c20 = mac(c20, x, b0); c21 = mac(c21, x, b1);
+    x = v128.load32_splat(a3); c30 = mac(c30, x, b0); c31 = mac(c31, x, b1);
+    x = v128.load32_splat(a4); c40 = mac(c40, x, b0); c41 = mac(c41, x, b1);
+    x = v128.load32_splat(a5); c50 = mac(c50, x, b0); c51 = mac(c51, x, b1);
+    b0 = v128.load(b, 32); b1 = v128.load(b, 48);
+    x = v128.load32_splat(a0, 4); c00 = mac(c00, x, b0); c01 = mac(c01, x, b1);
+    x = v128.load32_splat(a1, 4); c10 = mac(c10, x, b0); c11 = mac(c11, x, b1);
+    x = v128.load32_splat(a2, 4); c20 = mac(c20, x, b0); c21 = mac(c21, x, b1);
+    x = v128.load32_splat(a3, 4); c30 = mac(c30, x, b0); c31 = mac(c31, x, b1);
+    x = v128.load32_splat(a4, 4); c40 = mac(c40, x, b0); c41 = mac(c41, x, b1);
+    x = v128.load32_splat(a5, 4); c50 = mac(c50, x, b0); c51 = mac(c51, x, b1);
+    a0 += 8; a1 += 8; a2 += 8; a3 += 8; a4 += 8; a5 += 8; b += 64;
+  }
+  if (pairs & 1) {
+    b0 = v128.load(b); b1 = v128.load(b, 16);
+    x = v128.load32_splat(a0); c00 = mac(c00, x, b0); c01 = mac(c01, x, b1);
+    x = v128.load32_splat(a1); c10 = mac(c10, x, b0); c11 = mac(c11, x, b1);
+    x = v128.load32_splat(a2); c20 = mac(c20, x, b0); c21 = mac(c21, x, b1);
+    x = v128.load32_splat(a3); c30 = mac(c30, x, b0); c31 = mac(c31, x, b1);
+    x = v128.load32_splat(a4); c40 = mac(c40, x, b0); c41 = mac(c41, x, b1);
+    x = v128.load32_splat(a5); c50 = mac(c50, x, b0); c51 = mac(c51, x, b1);
+  }
+  v128.store(out, c00); v128.store(out, c01, 16); out += ldo;
+  v128.store(out, c10); v128.store(out, c11, 16); out += ldo;
+  v128.store(out, c20); v128.store(out, c21, 16); out += ldo;
+  v128.store(out, c30); v128.store(out, c31, 16); out += ldo;
+  v128.store(out, c40); v128.store(out, c41, 16); out += ldo;
+  v128.store(out, c50); v128.store(out, c51, 16);
+}
+
+/** One row by one panel. */
+function tile1x8(a: usize, b: usize, pairs: i32, init: i32, out: usize): void {
+  let c0 = i32x4.splat(init), c1 = c0, d0 = i32x4.splat(0), d1 = d0;
+  for (let i = pairs >> 1; i > 0; --i, a += 8, b += 64) {
+    const x = v128.load32_splat(a), y = v128.load32_splat(a, 4);
+    c0 = mac(c0, x, v128.load(b)); c1 = mac(c1, x, v128.load(b, 16));
+    d0 = mac(d0, y, v128.load(b, 32)); d1 = mac(d1, y, v128.load(b, 48));
+  }
+  if (pairs & 1) {
+    const x = v128.load32_splat(a);
+    c0 = mac(c0, x, v128.load(b)); c1 = mac(c1, x, v128.load(b, 16));
+  }
+  v128.store(out, i32x4.add(c0, d0));
+  v128.store(out, i32x4.add(c1, d1), 16);
+}
+
+/**
+ * First row of the tile after the one at `r`, or `rows`. A last tile of three rows or more overlaps
+ * the one before it, which costs less than three single rows.
+ */
+@inline
+function isTile(r: i32, rows: i32): bool {
+  return r + TILE <= rows || (rows >= TILE && rows - r >= 3);
+}
+
+/** `strip[r][c] = Σ_k a[r][k]·b[k][c]` in i32, which the caller has proved to hold every sum. */
+export function accumulateI32(
+  a: usize, lda: usize, rows: i32, b: usize, panels: i32, pairs: i32, strip: usize, ldStrip: usize,
+): void {
+  for (let p = 0; p < panels; ++p, b += <usize>pairs << 5, strip += 32) {
+    for (let r = 0; r < rows; ) {
+      if (isTile(r, rows)) {
+        r = min(r, rows - TILE);
+        tile6x8(a + <usize>r * lda, lda, b, pairs, 0, strip + <usize>r * ldStrip, ldStrip);
+        r += TILE;
+      } else {
+        tile1x8(a + <usize>r * lda, b, pairs, 0, strip + <usize>r * ldStrip);
+        r += 1;
+      }
+    }
+  }
+}
+
+/**
+ * Sums of four columns over runs, as i64. `low` is exact modulo 2^32 and `high` counts multiples of
+ * 2^16, each rounded down by less than one per run, so the two give the sum: two additions and a
+ * shift for each run, against two widenings and two read-modify-writes.
+ */
+@inline
+function combine4(sums: usize, runs: i32, out: usize, add: bool): void {
+  let low = i32x4.splat(0), high = low;
+  for (let i = runs; i > 0; --i, sums += TILE_BYTES) {
+    const sum = v128.load(sums);
+    low = i32x4.add(low, sum);
+    high = i32x4.add(high, i32x4.shr_s(sum, 16));
+  }
+  const rest = i32x4.sub(low, i32x4.shl(high, 16));
+  const ones = i64x2.splat(runs); // each run started at −1
+  let t0 = i64x2.add(i64x2.shl(i64x2.extend_low_i32x4_s(high), 16), i64x2.extend_low_i32x4_u(rest));
+  let t1 = i64x2.add(i64x2.shl(i64x2.extend_high_i32x4_s(high), 16), i64x2.extend_high_i32x4_u(rest));
+  t0 = i64x2.add(t0, ones);
+  t1 = i64x2.add(t1, ones);
+  if (add) {
+    t0 = i64x2.add(t0, v128.load(out));
+    t1 = i64x2.add(t1, v128.load(out, 16));
+  }
+  v128.store(out, t0);
+  v128.store(out, t1, 16);
+}
+
+function combine(sums: usize, runs: i32, rows: i32, out: usize, ldo: usize, add: bool): void {
+  for (; rows > 0; --rows, sums += 32, out += ldo) {
+    combine4(sums, runs, out, add);
+    combine4(sums + 16, runs, out + 32, add);
+  }
+}
+
+/**
+ * `strip[r][c] = Σ_k a[r][k]·b[k][c]` in i64, summed in i32 over the runs of pairs that `runs` lists.
+ * A run starts at −1 rather than 0: the one product of two pairs that leaves i32, 2·(−2^15)² = 2^31,
+ * then does not wrap, so a run of one pair is always possible.
+ */
+export function accumulateI64(
+  a: usize, lda: usize, rows: i32, b: usize, panels: i32, pairs: i32, runs: usize, runCount: i32,
+  strip: usize, ldStrip: usize, scratch: usize,
+): void {
+  for (let p = 0; p < panels; ++p, b += <usize>pairs << 5, strip += 64) {
+    for (let r = 0; r < rows; ) {
+      const tile = isTile(r, rows);
+      if (tile) r = min(r, rows - TILE);
+      let x = a + <usize>r * lda, y = b;
+      for (let first = 0; first < runCount; first += GROUP) {
+        const count = min(GROUP, runCount - first);
+        for (let i = 0; i < count; ++i) {
+          const length = load<i32>(runs + (<usize>(first + i) << 2));
+          const sums = scratch + <usize>i * TILE_BYTES;
+          if (tile) tile6x8(x, lda, y, length, -1, sums, 32);
+          else tile1x8(x, y, length, -1, sums);
+          x += <usize>length << 2;
+          y += <usize>length << 5;
+        }
+        combine(scratch, count, tile ? TILE : 1, strip + <usize>r * ldStrip, ldStrip, first > 0);
+      }
+      r += tile ? TILE : 1;
+    }
+  }
+}
+
+@inline
+function macWide(out: v128, x: v128, y: v128, high: bool): v128 {
+  return i64x2.add(out, high ? i64x2.extmul_high_i32x4_s(x, y) : i64x2.extmul_low_i32x4_s(x, y));
+}
+
+/** Two rows (which may be the same) by one panel of i32: `out[r][c] = Σ a[r][k]·b[k][c]` in i64. */
+function wideTile2x8(a0: usize, a1: usize, b: usize, k: i32, out0: usize, out1: usize): void {
+  let c0 = i64x2.splat(0), c1 = c0, c2 = c0, c3 = c0, d0 = c0, d1 = c0, d2 = c0, d3 = c0;
+  for (; k > 0; --k, a0 += 4, a1 += 4, b += 32) {
+    const b0 = v128.load(b), b1 = v128.load(b, 16);
+    let x = v128.load32_splat(a0);
+    c0 = macWide(c0, x, b0, false); c1 = macWide(c1, x, b0, true);
+    c2 = macWide(c2, x, b1, false); c3 = macWide(c3, x, b1, true);
+    x = v128.load32_splat(a1);
+    d0 = macWide(d0, x, b0, false); d1 = macWide(d1, x, b0, true);
+    d2 = macWide(d2, x, b1, false); d3 = macWide(d3, x, b1, true);
+  }
+  v128.store(out0, c0); v128.store(out0, c1, 16); v128.store(out0, c2, 32); v128.store(out0, c3, 48);
+  v128.store(out1, d0); v128.store(out1, d1, 16); v128.store(out1, d2, 32); v128.store(out1, d3, 48);
+}
+
+/** As `accumulateI64`, for 32-bit A and B: panels of `k` rows of eight i32. */
+export function accumulateWide(
+  a: usize, lda: usize, rows: i32, b: usize, panels: i32, k: i32, strip: usize, ldStrip: usize,
+): void {
+  for (let p = 0; p < panels; ++p, b += <usize>k << 5, strip += 64) {
+    for (let r = 0; r < rows; r += 2) {
+      const next = min(r + 1, rows - 1);
+      wideTile2x8(
+        a + <usize>r * lda, a + <usize>next * lda, b, k,
+        strip + <usize>r * ldStrip, strip + <usize>next * ldStrip,
+      );
+    }
+  }
+}

@@ -1,0 +1,194 @@
+/**
+ * The structures that kernels read from memory. Order and sizes of fields are those of the classes of
+ * the same name in `assembly/`.
+ */
+import type { Address } from "./kernels.js";
+
+/** Arguments of `contract`: `dst[m, n] = epilogue(Σ_k a[m, k] · b[k, n])`. */
+export interface Contraction {
+  m: number;
+  n: number;
+  k: number;
+  /** First row of A; for a convolution the group's first channel of the image. */
+  a: Address;
+  /** dtype code of A: u8, i8 or i16; i32 if `sums` is wide. */
+  aType: number;
+  /** Bytes from one row of A to the next; not read with a window. */
+  aRowBytes: number;
+  /** B as `pack` left it. */
+  b: Address;
+  sums: (typeof SUMS)[keyof typeof SUMS];
+  /** What `planRuns` wrote, for `SUMS.runs`. */
+  runs: Address;
+  runCount: number;
+  epilogue: Address;
+  dst: Address;
+  dstRowBytes: number;
+  /** `contractScratchBytes(k, n)` bytes. */
+  scratch: Address;
+  /** A `Window` whose output positions are the rows of A; 0 for a matrix. */
+  window: Address;
+}
+
+/** How sums are held: in i32 (proved), in i32 over runs, or in i64 from 32-bit operands. */
+export const SUMS = { i32: 0, runs: 1, wide: 2 } as const;
+
+const CONTRACTION = [
+  "m",
+  "n",
+  "k",
+  "a",
+  "aType",
+  "aRowBytes",
+  "b",
+  "sums",
+  "runs",
+  "runCount",
+  "epilogue",
+  "dst",
+  "dstRowBytes",
+  "scratch",
+  "window",
+] as const satisfies readonly (keyof Contraction)[];
+export const CONTRACTION_BYTES = CONTRACTION.length * 4;
+
+/** A convolution's or a pool's window over one image in NHWC. */
+export interface Window {
+  height: number;
+  width: number;
+  /** Channels that take part: for a grouped convolution those of one group. */
+  channels: number;
+  /** Bytes from a pixel to the next. */
+  pixelBytes: number;
+  kernelHeight: number;
+  kernelWidth: number;
+  strideY: number;
+  strideX: number;
+  dilationY: number;
+  dilationX: number;
+  padTop: number;
+  padLeft: number;
+  outHeight: number;
+  outWidth: number;
+  padValue: number;
+}
+
+const WINDOW = [
+  "height",
+  "width",
+  "channels",
+  "pixelBytes",
+  "kernelHeight",
+  "kernelWidth",
+  "strideY",
+  "strideX",
+  "dilationY",
+  "dilationX",
+  "padTop",
+  "padLeft",
+  "outHeight",
+  "outWidth",
+  "padValue",
+] as const satisfies readonly (keyof Window)[];
+export const WINDOW_BYTES = WINDOW.length * 4;
+
+/** What becomes of accumulators; see `assembly/epilogue.ts`. */
+export interface Epilogue {
+  zeroPoint: bigint;
+  lo: bigint;
+  hi: bigint;
+  /** One value of the accumulator's dtype per channel; 0 for none. */
+  bias: Address;
+  /** i32, one per channel, or eight times the same; 0 for no rescale. */
+  multiplier: Address;
+  /** i8, like `multiplier`; not read when `uniformShift` is set. */
+  shift: Address;
+  /** From `planRescale`. */
+  uniformShift: number;
+  /** −1: parameters per channel; 0: one for all. */
+  channelMask: number;
+  /** dtype code after the rescale; without one that of the accumulator, i32 or i64. */
+  type: number;
+  /** Table that is applied last; 0 for none. */
+  table: Address;
+  /** log2 of the segments of an interpolated table; 0: a direct one. */
+  segmentsLog2: number;
+  guardBits: number;
+  /** dtype code of the table's results. */
+  tableType: number;
+}
+
+const EPILOGUE_BIG = ["zeroPoint", "lo", "hi"] as const satisfies readonly (keyof Epilogue)[];
+const EPILOGUE = [
+  "bias",
+  "multiplier",
+  "shift",
+  "uniformShift",
+  "channelMask",
+  "type",
+  "table",
+  "segmentsLog2",
+  "guardBits",
+  "tableType",
+] as const satisfies readonly (keyof Epilogue)[];
+export const EPILOGUE_BYTES = EPILOGUE_BIG.length * 8 + EPILOGUE.length * 4;
+
+function writeWords<F extends string>(
+  view: DataView,
+  at: Address,
+  names: readonly F[],
+  fields: Readonly<Record<F, number>>,
+): void {
+  names.forEach((name, i) => view.setInt32(at + 4 * i, fields[name], true));
+}
+
+/** Writes a contraction at a multiple of 4. */
+export function writeContraction(view: DataView, at: Address, fields: Readonly<Contraction>): void {
+  writeWords(view, at, CONTRACTION, fields);
+}
+
+/** Writes a window at a multiple of 4. */
+export function writeWindow(view: DataView, at: Address, fields: Readonly<Window>): void {
+  writeWords(view, at, WINDOW, fields);
+}
+
+/** Writes an epilogue at a multiple of 8. */
+export function writeEpilogue(view: DataView, at: Address, fields: Readonly<Epilogue>): void {
+  EPILOGUE_BIG.forEach((name, i) => view.setBigInt64(at + 8 * i, fields[name], true));
+  writeWords(view, at + 8 * EPILOGUE_BIG.length, EPILOGUE, fields);
+}
+
+export interface RescalePlan {
+  multipliers: Int32Array;
+  /** The shift of all channels, 32..62, or 0 if there is none: then the kernel is slower. */
+  uniformShift: number;
+}
+
+/**
+ * Equal factors m/2^s with one shift of at least 32, which is what the vector kernels want: they keep
+ * the high words of 64-bit products. Possible when no multiplier is negative and the factors' ranges
+ * meet; else the multipliers come back as they are.
+ */
+export function planRescale(
+  multipliers: ArrayLike<number>,
+  shifts: ArrayLike<number>,
+): RescalePlan {
+  let least = 32;
+  let most = 62;
+  for (let i = 0; i < multipliers.length; i++) {
+    const m = multipliers[i]!;
+    const s = shifts[i]!;
+    if (m < 0) most = 0;
+    if (m <= 0) continue;
+    least = Math.max(least, s - (31 - Math.clz32(m & -m)));
+    most = Math.min(most, s + Math.clz32(m) - 1);
+  }
+  if (least > most) return { multipliers: Int32Array.from(multipliers), uniformShift: 0 };
+  return {
+    multipliers: Int32Array.from(multipliers, (m, i) => {
+      const up = least - shifts[i]!;
+      return m === 0 ? 0 : up < 0 ? m >> -up : m << up;
+    }),
+    uniformShift: least,
+  };
+}

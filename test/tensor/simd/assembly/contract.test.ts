@@ -1,0 +1,476 @@
+import { describe, expect, it } from "vitest";
+import type { Dtype, IntegerArray } from "../../../../src/core/dtype.js";
+import { DTYPE_INFO, saturate } from "../../../../src/core/dtype.js";
+import type { Contraction } from "../../../../src/tensor/simd/descriptors.js";
+import {
+  CONTRACTION_BYTES,
+  SUMS,
+  WINDOW_BYTES,
+  writeContraction,
+  writeWindow,
+} from "../../../../src/tensor/simd/descriptors.js";
+import { Arena, Random, bytesOf, code } from "./arena.js";
+
+const arena = new Arena();
+const { kernels } = arena;
+
+function product(a: IntegerArray, b: IntegerArray, m: number, k: number, n: number): bigint[] {
+  const out: bigint[] = [];
+  for (let i = 0; i < m; i++) {
+    for (let j = 0; j < n; j++) {
+      let sum = 0n;
+      for (let p = 0; p < k; p++) sum += BigInt(a[i * k + p]!) * BigInt(b[p * n + j]!);
+      out.push(sum);
+    }
+  }
+  return out;
+}
+
+interface Sizes {
+  m: number;
+  k: number;
+  n: number;
+}
+
+/** Packs B [k, n] and plans its runs against values of A up to `aMax`. */
+function packed(b: IntegerArray, bType: Dtype, { k, n }: Sizes, aMax: number, wide: boolean) {
+  const panels = Math.ceil(n / 8);
+  const size = bytesOf(bType);
+  const at = arena.alloc(panels * (wide ? k : Math.ceil(k / 2)) * 32);
+  kernels.pack(wide ? 1 : 0, code(bType), arena.put(b), n * size, size, k, n, at);
+  const runs = arena.alloc(Math.max(1, Math.ceil(k / 2)) * 4);
+  if (wide) return { b: at, sums: SUMS.wide, runs, runCount: 0 };
+  const limit = Math.floor(0x7fffffff / aMax);
+  const count = kernels.planRuns(at, k, n, limit, arena.alloc(panels * 32), runs);
+  return { b: at, sums: count === 1 ? SUMS.i32 : SUMS.runs, runs, runCount: Math.abs(count) };
+}
+
+function contract(fields: Omit<Contraction, "scratch">): void {
+  const at = arena.alloc(CONTRACTION_BYTES);
+  const scratch = arena.alloc(kernels.contractScratchBytes(fields.k, fields.n));
+  writeContraction(arena.view, at, { ...fields, scratch });
+  kernels.contract(at);
+  arena.check();
+}
+
+const A_MAX = { u8: 255, i8: 128, i16: 32768, i32: 2 ** 31 } as Record<Dtype, number>;
+
+/** a · b through the kernels, accumulators as i64. */
+function multiply(
+  a: IntegerArray,
+  aType: Dtype,
+  b: IntegerArray,
+  bType: Dtype,
+  sizes: Sizes,
+  force?: "runs",
+): bigint[] {
+  arena.reset();
+  const { m, k, n } = sizes;
+  const wide = aType === "i32" || bType === "i32";
+  const dst = arena.alloc(m * n * 8);
+  const plan = packed(b, bType, sizes, A_MAX[aType]!, wide);
+  contract({
+    m,
+    n,
+    k,
+    a: arena.putAtEnd(a),
+    aType: code(aType),
+    aRowBytes: k * bytesOf(aType),
+    ...plan,
+    ...(force === "runs" ? { sums: SUMS.runs } : {}),
+    epilogue: arena.epilogue({ type: code("i64") }),
+    dst,
+    dstRowBytes: n * 8,
+    window: 0,
+  });
+  return arena.take("i64", dst, m * n);
+}
+
+const PAIRS: [Dtype, Dtype][] = [
+  ["u8", "u8"],
+  ["u8", "i8"],
+  ["i8", "i8"],
+  ["i16", "i8"],
+  ["i16", "i16"],
+  ["i32", "i16"],
+  ["i32", "i32"],
+];
+
+describe("contract: matrices", () => {
+  const random = new Random(1);
+  it.each(PAIRS)("multiplies %s by %s at all small sizes", (aType, bType) => {
+    for (let length = 0; length <= 40; length++) {
+      const sizes = {
+        m: random.between(1, 20),
+        k: random.between(1, 40),
+        n: random.between(1, 40),
+      };
+      const axis = (["m", "k", "n"] as const)[length % 3]!;
+      sizes[axis] = length;
+      const a = random.array(aType, sizes.m * sizes.k);
+      // Sums of i32·i32 must fit i64.
+      const b =
+        bType === "i32"
+          ? random.uniform("i32", sizes.k * sizes.n, -(2 ** 25), 2 ** 25)
+          : random.array(bType, sizes.k * sizes.n);
+      const expected = product(a, b, sizes.m, sizes.k, sizes.n);
+      expect(multiply(a, aType, b, bType, sizes)).toEqual(expected);
+      if (aType !== "i32") expect(multiply(a, aType, b, bType, sizes, "runs")).toEqual(expected);
+    }
+  });
+
+  it.each(PAIRS)("multiplies extremes of %s by %s", (aType, bType) => {
+    const sizes = { m: 7, k: bType === "i32" ? 1 : 70, n: 9 };
+    for (const aEnd of ["min", "max"] as const) {
+      for (const bEnd of ["min", "max"] as const) {
+        const a = random
+          .array(aType, sizes.m * sizes.k)
+          .fill(Number(DTYPE_INFO[aType][aEnd]) as never);
+        const b = random
+          .array(bType, sizes.k * sizes.n)
+          .fill(Number(DTYPE_INFO[bType][bEnd]) as never);
+        expect(multiply(a, aType, b, bType, sizes)).toEqual(
+          product(a, b, sizes.m, sizes.k, sizes.n),
+        );
+      }
+    }
+  });
+
+  it("sums the one pair of products that leaves i32", () => {
+    const a = Int16Array.of(-32768, -32768);
+    expect(multiply(a, "i16", a, "i16", { m: 1, k: 2, n: 1 })).toEqual([2n ** 31n]);
+  });
+
+  it("sums rows and columns longer than its blocks", () => {
+    for (const sizes of [
+      { m: 60, k: 1300, n: 200 },
+      { m: 13, k: 2500, n: 17 },
+    ]) {
+      const a = random.uniform("i16", sizes.m * sizes.k, -32768, 32767);
+      const b = random.uniform("i16", sizes.k * sizes.n, -2047, 2047);
+      // Number sums are exact: below 2^53.
+      const expected: bigint[] = [];
+      for (let i = 0; i < sizes.m; i++) {
+        for (let j = 0; j < sizes.n; j++) {
+          let sum = 0;
+          for (let p = 0; p < sizes.k; p++) sum += a[i * sizes.k + p]! * b[p * sizes.n + j]!;
+          expected.push(BigInt(sum));
+        }
+      }
+      expect(multiply(a, "i16", b, "i16", sizes)).toEqual(expected);
+    }
+  });
+
+  it("packs transposed operands", () => {
+    arena.reset();
+    const [k, n] = [7, 11];
+    const b = random.array("i16", k * n);
+    const transposed = b.map((_, i) => b[(i % k) * n + Math.floor(i / k)]!);
+    const bytes = 2 * 4 * 32;
+    const [straight, across] = [arena.alloc(bytes), arena.alloc(bytes)];
+    kernels.pack(0, code("i16"), arena.put(b), n * 2, 2, k, n, straight);
+    kernels.pack(0, code("i16"), arena.put(transposed), 2, k * 2, k, n, across);
+    arena.check();
+    expect(arena.take("i16", across, bytes / 2)).toEqual(arena.take("i16", straight, bytes / 2));
+  });
+});
+
+describe("planRuns", () => {
+  it("bounds the sums of every column and wastes no run", () => {
+    const random = new Random(2);
+    for (let round = 0; round < 20; round++) {
+      arena.reset();
+      const [k, n] = [random.between(1, 200), random.between(1, 30)];
+      const b = random.uniform("i16", k * n, -3000, 3000);
+      const limit = random.between(6000, 200000);
+      const at = arena.alloc(Math.ceil(n / 8) * Math.ceil(k / 2) * 32);
+      kernels.pack(0, code("i16"), arena.put(b), n * 2, 2, k, n, at);
+      const runs = arena.alloc(Math.ceil(k / 2) * 4);
+      const count = kernels.planRuns(at, k, n, limit, arena.alloc(Math.ceil(n / 8) * 32), runs);
+      const largest = (from: number, to: number) => {
+        let most = 0;
+        for (let c = 0; c < n; c++) {
+          let sum = 0;
+          for (let i = from; i < Math.min(to, k); i++) sum += Math.abs(b[i * n + c]!);
+          most = Math.max(most, sum);
+        }
+        return most;
+      };
+      let from = 0;
+      for (const run of arena.take("i32", runs, count)) {
+        const to = from + 2 * Number(run);
+        expect(largest(from, to)).toBeLessThanOrEqual(limit);
+        if (to < k) expect(largest(from, to + 2)).toBeGreaterThan(limit);
+        from = to;
+      }
+      expect(from).toBe(k + (k & 1));
+    }
+  });
+});
+
+describe("contract: convolutions", () => {
+  const random = new Random(3);
+  const CASES = [
+    {
+      aType: "i16",
+      bType: "i16",
+      channels: 3,
+      groups: 1,
+      out: 9,
+      kernel: [3, 3],
+      stride: [2, 2],
+      dilation: [1, 1],
+      pads: [1, 1, 1, 1],
+    },
+    {
+      aType: "i8",
+      bType: "i8",
+      channels: 16,
+      groups: 1,
+      out: 8,
+      kernel: [3, 2],
+      stride: [1, 1],
+      dilation: [1, 1],
+      pads: [2, 1, 0, 3],
+    },
+    {
+      aType: "u8",
+      bType: "i8",
+      channels: 10,
+      groups: 2,
+      out: 6,
+      kernel: [1, 5],
+      stride: [1, 3],
+      dilation: [2, 2],
+      pads: [0, 4, 0, 4],
+    },
+    {
+      aType: "i16",
+      bType: "i8",
+      channels: 5,
+      groups: 5,
+      out: 5,
+      kernel: [3, 3],
+      stride: [1, 1],
+      dilation: [2, 1],
+      pads: [5, 1, 5, 1],
+    },
+    {
+      aType: "i32",
+      bType: "i16",
+      channels: 4,
+      groups: 2,
+      out: 4,
+      kernel: [2, 2],
+      stride: [1, 1],
+      dilation: [1, 1],
+      pads: [1, 0, 0, 1],
+    },
+    {
+      aType: "i16",
+      bType: "i16",
+      channels: 24,
+      groups: 1,
+      out: 12,
+      kernel: [1, 1],
+      stride: [1, 1],
+      dilation: [1, 1],
+      pads: [0, 0, 0, 0],
+    },
+  ] as const;
+  it.each(CASES)(
+    "$kernel $aType·$bType, $groups groups, stride $stride, dilation $dilation, pads $pads",
+    (c) => {
+      for (const [height, width] of [
+        [7, 9],
+        [1, 4],
+        [5, 1],
+      ] as const) {
+        for (const padValue of [0, 100]) {
+          const [kh, kw] = c.kernel;
+          const inGroup = c.channels / c.groups;
+          const outGroup = Math.ceil(c.out / c.groups);
+          const out = outGroup * c.groups;
+          const length = (axis: 0 | 1, size: number) =>
+            Math.floor(
+              (size +
+                c.pads[axis] +
+                c.pads[axis + 2]! -
+                (c.kernel[axis] - 1) * c.dilation[axis] -
+                1) /
+                c.stride[axis],
+            ) + 1;
+          const [outHeight, outWidth] = [length(0, height), length(1, width)];
+          if (outHeight < 1 || outWidth < 1) continue;
+          arena.reset();
+          const image = random.array(c.aType, height * width * c.channels);
+          const weights = random.array(c.bType, kh * kw * inGroup * out);
+          const sizes = { m: outHeight * outWidth, k: kh * kw * inGroup, n: outGroup };
+          const a = arena.putAtEnd(image);
+          const dst = arena.alloc(sizes.m * out * 8);
+          const window = arena.alloc(WINDOW_BYTES);
+          writeWindow(arena.view, window, {
+            height,
+            width,
+            channels: inGroup,
+            pixelBytes: c.channels * bytesOf(c.aType),
+            kernelHeight: kh,
+            kernelWidth: kw,
+            strideY: c.stride[0],
+            strideX: c.stride[1],
+            dilationY: c.dilation[0],
+            dilationX: c.dilation[1],
+            padTop: c.pads[0],
+            padLeft: c.pads[1],
+            outHeight,
+            outWidth,
+            padValue,
+          });
+          for (let g = 0; g < c.groups; g++) {
+            const own = weights.filter(
+              (_, i) => Math.floor((i % out) / outGroup) === g,
+            ) as IntegerArray;
+            contract({
+              ...sizes,
+              a: a + g * inGroup * bytesOf(c.aType),
+              aType: code(c.aType),
+              aRowBytes: 0,
+              ...packed(own, c.bType, sizes, A_MAX[c.aType]!, c.aType === "i32"),
+              epilogue: arena.epilogue({ type: code("i64") }),
+              dst: dst + g * outGroup * 8,
+              dstRowBytes: out * 8,
+              window,
+            });
+          }
+          const expected: bigint[] = [];
+          for (let oy = 0; oy < outHeight; oy++)
+            for (let ox = 0; ox < outWidth; ox++)
+              for (let o = 0; o < out; o++) {
+                const g = Math.floor(o / outGroup);
+                let sum = 0n;
+                for (let y = 0; y < kh; y++)
+                  for (let x = 0; x < kw; x++)
+                    for (let i = 0; i < inGroup; i++) {
+                      const iy = oy * c.stride[0] + y * c.dilation[0] - c.pads[0];
+                      const ix = ox * c.stride[1] + x * c.dilation[1] - c.pads[1];
+                      const inside = iy >= 0 && iy < height && ix >= 0 && ix < width;
+                      const value = inside
+                        ? image[(iy * width + ix) * c.channels + g * inGroup + i]!
+                        : padValue;
+                      sum +=
+                        BigInt(value) * BigInt(weights[((y * kw + x) * inGroup + i) * out + o]!);
+                    }
+                expected.push(sum);
+              }
+          expect(arena.take("i64", dst, expected.length)).toEqual(expected);
+        }
+      }
+    },
+  );
+});
+
+describe("contract: epilogues", () => {
+  const random = new Random(4);
+  const OUT: Dtype[] = ["i8", "u8", "i16", "i32", "i64"];
+  it.each(OUT)("adds a bias, rescales per channel, adds a zero point and clamps to %s", (type) => {
+    for (const width of ["i32", "i64"] as const) {
+      for (let n = 1; n <= 40; n++) {
+        arena.reset();
+        const sizes = { m: random.between(1, 14), k: 6, n };
+        const a = random.array("i16", sizes.m * sizes.k);
+        const b = random.uniform("i16", sizes.k * n, -5000, 5000);
+        const bias = random.uniform("i32", n, -1e9, 1e9);
+        const shifts = Array.from({ length: n }, () =>
+          n % 3 === 0 ? random.between(1, 62) : 32 + (n % 30),
+        );
+        const multipliers = Array.from({ length: n }, () =>
+          n % 5 === 0
+            ? random.between(-(2 ** 31), 2 ** 31 - 1)
+            : random.between(0, 2 ** (n % 32) - 1),
+        );
+        const { min, max } = DTYPE_INFO[type];
+        const zeroPoint =
+          random.big(DTYPE_INFO[type].bits, DTYPE_INFO[type].signed) / (n % 2 ? 1n : 4n);
+        const [lo, hi] = n % 4 ? [min, max] : [min / 2n, max / 3n];
+        const dst = arena.alloc(sizes.m * n * bytesOf(type));
+        const plan = packed(b, "i16", sizes, 32768, false);
+        contract({
+          ...sizes,
+          a: arena.put(a),
+          aType: code("i16"),
+          aRowBytes: sizes.k * 2,
+          ...plan,
+          sums: width === "i32" ? SUMS.i32 : SUMS.runs,
+          epilogue: arena.epilogue({
+            bias: arena.put(width === "i32" ? bias : BigInt64Array.from(bias, BigInt)),
+            ...arena.rescaleBy(multipliers, shifts, n % 7 !== 0),
+            zeroPoint,
+            lo,
+            hi,
+            type: code(type),
+          }),
+          dst,
+          dstRowBytes: n * bytesOf(type),
+          window: 0,
+        });
+        const expected = product(a, b, sizes.m, sizes.k, n).map((sum, i) => {
+          const s = BigInt(shifts[i % n]!);
+          const value =
+            (((sum + BigInt(bias[i % n]!)) * BigInt(multipliers[i % n]!) + (1n << (s - 1n))) >> s) +
+            zeroPoint;
+          return value < lo ? lo : value > hi ? hi : value;
+        });
+        expect(arena.take(type, dst, sizes.m * n)).toEqual(expected);
+      }
+    }
+  });
+
+  it("looks results up in a table, direct or interpolated", () => {
+    for (const [kind, tableType] of [
+      ["direct", "i8"],
+      ["direct", "i64"],
+      ["interpolated", "i16"],
+      ["interpolated", "u8"],
+    ] as const) {
+      arena.reset();
+      const sizes = { m: 29, k: 10, n: 21 };
+      const a = random.array("i8", sizes.m * sizes.k);
+      const b = random.array("i8", sizes.k * sizes.n);
+      const direct = random.array(tableType, 65536);
+      const segments = random.uniform("i32", 1025, -(2 ** 20), 2 ** 20);
+      const dst = arena.alloc(sizes.m * sizes.n * bytesOf(tableType));
+      const multipliers = [3 * 2 ** 20];
+      contract({
+        ...sizes,
+        a: arena.put(a),
+        aType: code("i8"),
+        aRowBytes: sizes.k,
+        ...packed(b, "i8", sizes, 128, false),
+        epilogue: arena.epilogue({
+          ...arena.rescaleBy(Array<number>(8).fill(multipliers[0]!), Array<number>(8).fill(23)),
+          channelMask: 0,
+          lo: -32768n,
+          hi: 32767n,
+          type: code("i16"),
+          table: arena.put(kind === "direct" ? direct : segments),
+          segmentsLog2: kind === "direct" ? 0 : 10,
+          guardBits: 4,
+          tableType: code(tableType),
+        }),
+        dst,
+        dstRowBytes: sizes.n * bytesOf(tableType),
+        window: 0,
+      });
+      const expected = product(a, b, sizes.m, sizes.k, sizes.n).map((sum) => {
+        const u = Number(saturate((sum * 3n * 2n ** 20n + 2n ** 22n) >> 23n, "i16")) + 32768;
+        if (kind === "direct") return BigInt(direct[u]!);
+        const [i, r] = [u >> 6, BigInt(u & 63)];
+        return saturate(
+          (BigInt(segments[i]!) * (64n - r) + BigInt(segments[i + 1]!) * r + 512n) >> 10n,
+          tableType,
+        );
+      });
+      expect(arena.take(tableType, dst, sizes.m * sizes.n)).toEqual(expected);
+    }
+  });
+});

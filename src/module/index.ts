@@ -1,8 +1,13 @@
 /** `aivm/module`: the module file, read, written, linked and identified. */
+export { parseAssembly } from "./assemble.js";
 export { decodeModule, FORMAT_VERSION } from "./decode.js";
+export { formatAssembly } from "./disassemble.js";
 export { encodeModule } from "./encode.js";
 export { moduleId, parameterRoot, tensorHash, tensorsHash, toHex } from "./hash.js";
 export type { LinkedModule, ParameterStore } from "./link.js";
 export { linkParameters } from "./link.js";
 export { CHUNK_BYTES, chunkCount, chunkRoot, proveChunk, verifyChunk } from "./merkle.js";
 export type * from "./module.js";
+export type { FunctionPlan, ValidatedModule } from "./plan.js";
+export type { InvalidCode } from "./typing.js";
+export { validateModule } from "./validate.js";

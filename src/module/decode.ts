@@ -282,7 +282,7 @@ function readManifest(reader: Reader): ParameterInfo[] {
         { offset },
       );
     }
-    return { dtype, shape, root: reader.bin(32, 32, "the root of a parameter").slice() };
+    return { dtype, shape, root: reader.bin(32, 32, "the root of a parameter") };
   });
 }
 

@@ -1,10 +1,11 @@
 /**
  * What a module may hold at most. The decoder refuses more before it allocates anything, so that
- * hostile bytes cannot make it build much; the validator counts on these bounds for its time.
+ * no bytes make it hold more than 8 bytes for each of theirs and 16 MiB; the validator counts on
+ * these bounds for its time.
  */
 
 /** Instructions in all functions of the code part and of the aggregation part together. */
-export const MAX_INSTRUCTIONS = 131_072;
+export const MAX_INSTRUCTIONS = 65_536;
 /** Functions of the code part; of the aggregation part. */
 export const MAX_FUNCTIONS = 4_096;
 /** Parameters of a function; results of a function. */

@@ -160,6 +160,8 @@ const transpose: Normaliser = (view) => {
 };
 
 const TO_THE_END = Number.MAX_SAFE_INTEGER;
+/** As in `Slice` exported by tf2onnx: no real dimension comes near. */
+const FAR = 1_000_000_000;
 
 const slice: Normaliser = (view) => {
   const shape = view.shape(0);
@@ -180,7 +182,7 @@ const slice: Normaliser = (view) => {
     if (step === 0) throw view.error("BadAttribute", "a step of 0");
     const resolved = typeof dim === "number" ? clampSlice(start, end, step, dim) : [start, end];
     const [from = 0, to = 0] = resolved;
-    const whole = step === 1 && from === 0 && to >= (typeof dim === "number" ? dim : TO_THE_END);
+    const whole = step === 1 && from === 0 && to >= (typeof dim === "number" ? dim : FAR);
     if (!whole) kept.push([axis, from, to, step]);
   }
   if (kept.length === 0) {
@@ -217,14 +219,17 @@ const split: Normaliser = (view) => {
   if (shape === undefined || (sizes === undefined && view.has(1))) return undefined;
   const axis = view.axis(view.int("axis", 0), shape.length);
   const dim = shape[axis] ?? 1;
+  if (typeof dim === "string") {
+    if (sizes !== undefined) setInts(node, "split", sizes);
+    return undefined;
+  }
   if (sizes === undefined) {
-    if (typeof dim === "string") return undefined;
     const parts = view.int("num_outputs", node.outputs.length);
     const size = Math.ceil(dim / parts);
     sizes = Array.from({ length: parts }, (_, i) => Math.max(0, Math.min(size, dim - i * size)));
   }
   const total = sizes.reduce((a, b) => a + b, 0);
-  if (typeof dim === "number" && total !== dim) {
+  if (total !== dim) {
     throw view.shapeError(`parts [${sizes.join(", ")}] do not add up to ${String(dim)}`);
   }
   const nodes: GraphNode[] = [];

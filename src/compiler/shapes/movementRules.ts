@@ -37,17 +37,16 @@ const slice: ShapeRule = (view) => {
   return [{ elementType, shape }];
 };
 
-/** Undefined where the size is symbolic and the formula would need to clamp. */
+/** Ends that mean "to the end" on a symbolic axis: no real dimension comes near. */
+const FAR = 1_000_000_000;
+
+/** Undefined where the size is symbolic and its formula would need to clamp. */
 function slicedSize(size: Dim, start: number, end: number, step: number): Dim | undefined {
   if (typeof size === "number") return Math.max(0, Math.ceil((end - start) / step));
   if (step !== 1) return undefined;
-  if (start === 0 && end >= 0x7fffffff) return size;
-  if (end < 0 && start === 0) return addDims(size, end);
-  if (start > 0 && end >= 0x7fffffff) return addDims(size, -start);
-  // The last few elements, or fewer if there are fewer: taken to exist.
-  if (start < 0 && end >= 0x7fffffff) return -start;
-  if (start < 0 && end < 0) return Math.max(0, end - start);
-  if (start >= 0 && end >= start) return end - start;
+  if (start === -1 && end >= FAR) return 1;
+  if (start >= 0 && end >= FAR) return addDims(size, -start);
+  if (start >= 0 && end < 0) return addDims(size, end - start);
   return undefined;
 }
 

@@ -1,0 +1,273 @@
+import {
+  addConstant,
+  addValue,
+  attribute,
+  constantNumbers,
+  floatAttribute,
+  intAttribute,
+  intsAttribute,
+  isFloat,
+  operatorName,
+} from "../graph.js";
+import type { ConstantTensor, ElementType, Graph, GraphNode } from "../graph.js";
+import { Rewriter } from "./rewriter.js";
+
+/** `y = x·scale + shift`, a number a channel. */
+interface Affine {
+  /** The value that is `x`. */
+  readonly x: string;
+  readonly scale: Float64Array;
+  readonly shift: Float64Array;
+}
+
+/** A contraction whose weights and bias are constants. */
+interface Contraction {
+  readonly node: GraphNode;
+  readonly weights: ConstantTensor;
+  readonly bias: ConstantTensor | undefined;
+  readonly inputChannels: number;
+  readonly outputChannels: number;
+  /** Channels of input and output that the weight at a row-major index joins. */
+  readonly inputOf: (index: number) => number;
+  readonly outputOf: (index: number) => number;
+}
+
+/**
+ * Folds BatchNormalization and products with and sums of per-channel constants into the weights
+ * and bias of the Conv, ConvTranspose or `aivm.Linear` before them, or after them where padding
+ * does not forbid it. Weights are float64 and stay unrounded. Only values that nothing else reads
+ * disappear.
+ *
+ * A BatchNormalization that is left over becomes a Conv with one 1×1 filter a channel (rank 3 and
+ * above) or a Mul and an Add (rank 2).
+ */
+export function foldAffine(graph: Graph): void {
+  const rewriter = new Rewriter(graph);
+  for (const node of rewriter.sweep()) foldIntoProducer(rewriter, node);
+  for (const node of rewriter.sweep()) foldIntoConsumer(rewriter, node);
+  for (const node of rewriter.sweep()) {
+    if (operatorName(node) === "BatchNormalization") replaceNormalization(rewriter, node);
+  }
+  rewriter.finish();
+}
+
+function foldIntoProducer(rewriter: Rewriter, node: GraphNode): void {
+  for (const candidate of node.inputs.slice(0, 2)) {
+    const maker = rewriter.producer(candidate);
+    if (maker === undefined || !rewriter.isUsedOnce(candidate)) continue;
+    const contraction = contractionOf(rewriter, maker);
+    if (contraction === undefined) continue;
+    const affine = affineOf(rewriter, node, candidate, channelAxis(rewriter, maker, candidate));
+    if (affine?.scale.length !== contraction.outputChannels) continue;
+    const { weights, outputOf } = contraction;
+    const data = Float64Array.from(
+      weights.data as Float64Array,
+      (w, i) => w * (affine.scale[outputOf(i)] ?? 1),
+    );
+    const old = contraction.bias === undefined ? [] : constantNumbers(contraction.bias);
+    const bias = affine.shift.map((shift, c) => (old[c] ?? 0) * (affine.scale[c] ?? 1) + shift);
+    setWeights(rewriter, contraction, { ...weights, data }, bias);
+    rewriter.absorb(maker, node);
+    return;
+  }
+}
+
+function foldIntoConsumer(rewriter: Rewriter, node: GraphNode): void {
+  const output = node.outputs[0] ?? "";
+  if (!rewriter.isUsedOnce(output)) return;
+  const [reader] = rewriter.readersOf(output);
+  const contraction = reader === undefined ? undefined : contractionOf(rewriter, reader);
+  if (reader === undefined || contraction === undefined || reader.inputs[0] !== output) return;
+  for (const x of node.inputs.slice(0, 2)) {
+    if (rewriter.constant(x) !== undefined) continue;
+    const affine = affineOf(rewriter, node, x, channelAxis(rewriter, reader, x));
+    if (affine?.scale.length !== contraction.inputChannels) continue;
+    // Padding adds zeros after the sum, so a shift cannot pass it; nor a transposed window's edges.
+    const shifts = affine.shift.some((shift) => shift !== 0);
+    const padded = intsAttribute(reader, "pads")?.some((p) => p !== 0) !== false;
+    if (shifts && !(reader.opType === "Linear" || (reader.opType === "Conv" && !padded))) continue;
+
+    const { weights, inputOf, outputOf } = contraction;
+    const old = contraction.bias === undefined ? [] : constantNumbers(contraction.bias);
+    const bias = Float64Array.from({ length: contraction.outputChannels }, (_, c) => old[c] ?? 0);
+    const data = Float64Array.from(weights.data as Float64Array, (w, i) => {
+      const c = inputOf(i);
+      const m = outputOf(i);
+      bias[m] = (bias[m] ?? 0) + w * (affine.shift[c] ?? 0);
+      return w * (affine.scale[c] ?? 1);
+    });
+    setWeights(rewriter, contraction, { ...weights, data }, bias);
+    rewriter.setInput(reader, 0, x);
+    rewriter.remove(node);
+    return;
+  }
+}
+
+/** Axis of the channels of a contraction's data: 1, or the last one of a Linear. */
+function channelAxis(rewriter: Rewriter, node: GraphNode, value: string): number {
+  return node.opType === "Linear" ? (rewriter.shape(value)?.length ?? 0) - 1 : 1;
+}
+
+function contractionOf(rewriter: Rewriter, node: GraphNode): Contraction | undefined {
+  const name = operatorName(node);
+  if (name !== "Conv" && name !== "ConvTranspose" && name !== "aivm.Linear") return undefined;
+  const weights = rewriter.constant(node.inputs[1]);
+  const bias = rewriter.constant(node.inputs[2]);
+  if (weights === undefined || !isFloat(weights.elementType)) return undefined;
+  if ((node.inputs[2] ?? "") !== "" && bias === undefined) return undefined;
+  const [first = 1, second = 1] = weights.dims;
+  const inner = weights.dims.slice(2).reduce((a, b) => a * b, 1);
+  const row = (i: number): number => Math.floor(i / (second * inner));
+  const column = (i: number): number => Math.floor(i / inner) % second;
+  const group = intAttribute(node, "group") ?? 1;
+  const common = { node, weights, bias };
+  if (name === "aivm.Linear") {
+    return {
+      ...common,
+      inputChannels: first,
+      outputChannels: second,
+      inputOf: row,
+      outputOf: column,
+    };
+  }
+  // Conv: [out, in/group, …]; ConvTranspose: [in, out/group, …].
+  const grouped = (i: number): number => Math.floor(row(i) / (first / group)) * second + column(i);
+  if (name === "Conv") {
+    const inputChannels = second * group;
+    return { ...common, inputChannels, outputChannels: first, inputOf: grouped, outputOf: row };
+  }
+  return {
+    ...common,
+    inputChannels: first,
+    outputChannels: second * group,
+    inputOf: row,
+    outputOf: grouped,
+  };
+}
+
+/** Reads a node as an affine function of the channels of `x`; undefined when it is something else. */
+function affineOf(
+  rewriter: Rewriter,
+  node: GraphNode,
+  x: string,
+  axis: number,
+): Affine | undefined {
+  if (node.domain !== "") return undefined;
+  if (node.opType === "BatchNormalization") {
+    return x === node.inputs[0] && axis === 1 ? normalization(rewriter, node) : undefined;
+  }
+  if (!/^(Add|Sub|Mul|Div)$/.test(node.opType) || node.inputs.length !== 2) return undefined;
+  const xFirst = node.inputs[0] === x;
+  const values = perChannel(rewriter, node.inputs[xFirst ? 1 : 0] ?? "", x, axis);
+  if (values === undefined) return undefined;
+  const ones = values.map(() => 1);
+  const zeros = values.map(() => 0);
+  switch (node.opType) {
+    case "Mul":
+      return { x, scale: values, shift: zeros };
+    case "Div":
+      return xFirst ? { x, scale: values.map((v) => 1 / v), shift: zeros } : undefined;
+    case "Add":
+      return { x, scale: ones, shift: values };
+    default:
+      return xFirst
+        ? { x, scale: ones, shift: values.map((v) => -v) }
+        : { x, scale: values.map(() => -1), shift: values };
+  }
+}
+
+/** A constant as one number a channel of `x`, if broadcasting uses it so and does not enlarge x. */
+function perChannel(
+  rewriter: Rewriter,
+  name: string,
+  x: string,
+  axis: number,
+): Float64Array | undefined {
+  const constant = rewriter.constant(name);
+  const shape = rewriter.shape(x);
+  const channels = shape?.[axis];
+  if (constant === undefined || shape === undefined || typeof channels !== "number")
+    return undefined;
+  if (!isFloat(constant.elementType) || constant.dims.length > shape.length) return undefined;
+  const offset = shape.length - constant.dims.length;
+  const fits = constant.dims.every(
+    (dim, i) => dim === 1 || (i + offset === axis && dim === channels),
+  );
+  if (!fits) return undefined;
+  const values = constantNumbers(constant);
+  return Float64Array.from({ length: channels }, (_, c) =>
+    values.length === 1 ? (values[0] ?? 0) : (values[c] ?? 0),
+  );
+}
+
+function normalization(rewriter: Rewriter, node: GraphNode): Affine | undefined {
+  const constants = node.inputs.slice(1, 5).map((name) => rewriter.constant(name));
+  const [gamma, beta, mean, variance] = constants.map((c) =>
+    c === undefined ? undefined : constantNumbers(c),
+  );
+  if (!gamma || !beta || !mean || !variance) return undefined;
+  const epsilon = floatAttribute(node, "epsilon") ?? 1e-5;
+  const scale = Float64Array.from(gamma, (g, c) => g / Math.sqrt((variance[c] ?? 0) + epsilon));
+  const shift = Float64Array.from(beta, (b, c) => b - (mean[c] ?? 0) * (scale[c] ?? 0));
+  return { x: node.inputs[0] ?? "", scale, shift };
+}
+
+function setWeights(
+  rewriter: Rewriter,
+  contraction: Contraction,
+  weights: ConstantTensor,
+  bias: Float64Array,
+): void {
+  const { graph } = rewriter;
+  const { node } = contraction;
+  const { elementType } = weights;
+  const output = node.outputs[0] ?? "";
+  const inputs = [node.inputs[0] ?? "", addConstant(graph, `${output}#weights`, weights)];
+  if (contraction.bias !== undefined || bias.some((b) => b !== 0)) {
+    const constant = { elementType, dims: [bias.length], data: bias };
+    inputs.push(addConstant(graph, `${output}#bias`, constant));
+  }
+  rewriter.setInputs(node, inputs);
+}
+
+function replaceNormalization(rewriter: Rewriter, node: GraphNode): void {
+  const affine = normalization(rewriter, node);
+  const rank = rewriter.shape(affine?.x)?.length;
+  if (affine === undefined || rank === undefined || rank < 2) return;
+  const { graph } = rewriter;
+  const elementType: ElementType = rewriter.info(affine.x).elementType ?? "float32";
+  const output = node.outputs[0] ?? "";
+  const channels = affine.scale.length;
+  const constant = (suffix: string, dims: number[], data: Float64Array): string =>
+    addConstant(graph, `${output}#${suffix}`, { elementType, dims, data });
+  const bias = constant("shift", [channels], affine.shift);
+  if (rank === 2) {
+    const scaled = addValue(graph, `${output}#scaled`, rewriter.info(affine.x));
+    const scale = constant("scale", [channels], affine.scale);
+    rewriter.add({
+      name: `${node.name}#scale`,
+      opType: "Mul",
+      domain: "",
+      inputs: [affine.x, scale],
+      outputs: [scaled],
+      attributes: new Map(),
+    });
+    node.opType = "Add";
+    node.attributes = new Map();
+    rewriter.setInputs(node, [scaled, bias]);
+    return;
+  }
+  const ones = new Array<number>(rank - 2).fill(1);
+  const weights = constant("scale", [channels, 1, ...ones], affine.scale);
+  node.opType = "Conv";
+  node.attributes = new Map(
+    Object.entries({
+      kernel_shape: attribute.ints(ones),
+      strides: attribute.ints(ones),
+      dilations: attribute.ints(ones),
+      pads: attribute.ints([...ones, ...ones].map(() => 0)),
+      group: attribute.int(channels),
+    }),
+  );
+  rewriter.setInputs(node, [affine.x, weights, bias]);
+}

@@ -1,0 +1,73 @@
+import { addConstant, constantNumbers, floatAttribute, intAttribute, isFloat } from "../graph.js";
+import type { ConstantTensor, Graph, GraphNode } from "../graph.js";
+import { transposed } from "../fold/arrays.js";
+import { Rewriter } from "./rewriter.js";
+
+/**
+ * Products with a constant matrix become `aivm.Linear`: inputs x [..., K], w [K, N] and perhaps
+ * bias [N], all but x constant; y = x·w + bias. Gemm's factors and transposition go into w and
+ * bias, in float64. A Gemm or MatMul that is not of this kind, quantised ones included, stays.
+ */
+export function toLinear(graph: Graph): void {
+  const rewriter = new Rewriter(graph);
+  for (const node of rewriter.sweep()) {
+    if (node.domain !== "") continue;
+    if (node.opType === "Gemm") gemmToLinear(rewriter, node);
+    if (node.opType === "MatMul") matmulToLinear(rewriter, node);
+  }
+  rewriter.finish();
+}
+
+function scaled(values: readonly number[], factor: number): Float64Array {
+  return Float64Array.from(values, (v) => v * factor);
+}
+
+function gemmToLinear(rewriter: Rewriter, node: GraphNode): void {
+  const [x = "", bName = "", cName = ""] = node.inputs;
+  const b = rewriter.constant(bName);
+  if (b === undefined || !isFloat(b.elementType) || intAttribute(node, "transA") === 1) return;
+  const oriented = intAttribute(node, "transB") === 1 ? transposed(b, [1, 0]) : b;
+  const columns = oriented?.dims[1];
+  if (oriented === undefined || columns === undefined) return;
+  let bias: Float64Array | undefined;
+  if (cName !== "") {
+    const c = rewriter.constant(cName);
+    // A bias that differs from row to row is none.
+    if (c === undefined || (c.dims.length === 2 && c.dims[0] !== 1)) return;
+    const values = scaled(constantNumbers(c), floatAttribute(node, "beta") ?? 1);
+    bias = values.length === 1 ? new Float64Array(columns).fill(values[0] ?? 0) : values;
+    if (bias.length !== columns) return;
+  }
+  const weights = scaled(constantNumbers(oriented), floatAttribute(node, "alpha") ?? 1);
+  become(rewriter, node, x, { ...oriented, data: weights }, bias);
+}
+
+function matmulToLinear(rewriter: Rewriter, node: GraphNode): void {
+  const [x = "", bName = ""] = node.inputs;
+  const b = rewriter.constant(bName);
+  const rank = rewriter.shape(x)?.length ?? 0;
+  if (b === undefined || !isFloat(b.elementType) || rank < 2 || rank < b.dims.length) return;
+  // A batch of one matrix is that matrix.
+  if (b.dims.length < 2 || b.dims.slice(0, -2).some((dim) => dim !== 1)) return;
+  become(rewriter, node, x, { ...b, dims: b.dims.slice(-2) }, undefined);
+}
+
+function become(
+  rewriter: Rewriter,
+  node: GraphNode,
+  x: string,
+  weights: ConstantTensor,
+  bias: Float64Array | undefined,
+): void {
+  const output = node.outputs[0] ?? "";
+  const { elementType } = weights;
+  const inputs = [x, addConstant(rewriter.graph, `${output}#weights`, weights)];
+  if (bias !== undefined) {
+    const constant = { elementType, dims: [bias.length], data: bias };
+    inputs.push(addConstant(rewriter.graph, `${output}#bias`, constant));
+  }
+  node.opType = "Linear";
+  node.domain = "aivm";
+  node.attributes = new Map();
+  rewriter.setInputs(node, inputs);
+}

@@ -1,0 +1,215 @@
+import { DTYPE_INFO } from "../../core/dtype.js";
+import type { Shape } from "../../core/shape.js";
+import { elementCount, stridesOf } from "../../core/shape.js";
+import {
+  CONTRACTION_BYTES,
+  EPILOGUE_BYTES,
+  SUMS,
+  WINDOW_BYTES,
+  writeContraction,
+  writeWindow,
+} from "./descriptors.js";
+import type { Engine } from "./engine.js";
+import { channelParameters, writeSteps } from "./epilogue.js";
+import { magnitude } from "./interval.js";
+import type { Address } from "./kernels.js";
+import type { PackedWeights } from "./packedWeights.js";
+import { packWeights } from "./packedWeights.js";
+import type { Base, Pending } from "./pending.js";
+import { dtypeOf } from "./pending.js";
+import type { Storage } from "./storage.js";
+import type { SimdTensor } from "./tensor.js";
+import type { Window2d } from "./window2d.js";
+import { window2d } from "./window2d.js";
+
+type Matmul = Extract<Base, { kind: "matmul" }>;
+type Conv = Extract<Base, { kind: "conv" }>;
+
+/** One call of the kernel: rows of A times one packed matrix. */
+interface Product {
+  readonly matrix: number;
+  readonly m: number;
+  readonly a: Address;
+  readonly aRowBytes: number;
+  /** Offset of its first result, in elements, and from one row to the next. */
+  readonly dst: number;
+  readonly dstRow: number;
+  /** Channel of its first column. */
+  readonly channel: number;
+}
+
+/**
+ * Runs a contraction and what follows it.
+ * @returns undefined when it cannot be proved that adding the bias does not saturate
+ */
+export function contract(engine: Engine, pending: Pending): Storage | undefined {
+  const base = pending.base as Matmul | Conv;
+  return base.kind === "matmul" ? matmul(engine, pending, base) : conv(engine, pending, base);
+}
+
+function isWide(base: Matmul | Conv): boolean {
+  return base.a.dtype === "i32" || base.b.dtype === "i32";
+}
+
+function matmul(engine: Engine, pending: Pending, base: Matmul): Storage | undefined {
+  const { a, b, shape } = base;
+  const [m, k] = a.shape.slice(-2) as [number, number];
+  const n = b.shape[b.shape.length - 1]!;
+  const batch = shape.slice(0, -2);
+  const aBytes = DTYPE_INFO[a.dtype].bytes;
+  const bBytes = DTYPE_INFO[b.dtype].bytes;
+  const matrices = elementCount(b.shape.slice(0, -2));
+  const packed = packWeights(engine, b, isWide(base), {
+    matrices,
+    stepBytes: k * n * bBytes,
+    k,
+    n,
+    rowBytes: n * bBytes,
+  });
+  const source = engine.addressOf(a);
+  const products: Product[] = [];
+  const add = (matrix: number, rows: number, first: number, row: number): void => {
+    products.push({
+      matrix,
+      m: rows,
+      a: source + first * k * aBytes,
+      aRowBytes: k * aBytes,
+      dst: row * n,
+      dstRow: n,
+      channel: 0,
+    });
+  };
+  if (matrices === 1) {
+    // Every row meets the same matrix; rows that broadcasting repeats cannot occur here.
+    if (elementCount(a.shape) === elementCount(batch) * m * k)
+      add(0, elementCount(batch) * m, 0, 0);
+  }
+  if (products.length === 0) {
+    const aAt = broadcastOffsets(a.shape.slice(0, -2), batch);
+    const bAt = broadcastOffsets(b.shape.slice(0, -2), batch);
+    for (let i = 0; i < aAt.length; i++) add(bAt[i]!, m, aAt[i]! * m, i * m);
+  }
+  return run(engine, pending, base, packed, products, undefined);
+}
+
+/** Which of the matrices of `from` each index of `batch`, in order, reads. */
+function broadcastOffsets(from: Shape, batch: Shape): number[] {
+  const lead = batch.length - from.length;
+  const own = stridesOf(from);
+  const strides = batch.map((_, axis) =>
+    axis < lead || from[axis - lead] === 1 ? 0 : own[axis - lead]!,
+  );
+  let offsets = [0];
+  batch.forEach((dim, axis) => {
+    offsets = offsets.flatMap((offset) =>
+      Array.from({ length: dim }, (_, i) => offset + i * strides[axis]!),
+    );
+  });
+  return offsets;
+}
+
+function conv(engine: Engine, pending: Pending, base: Conv): Storage | undefined {
+  const { a, b, attributes, shape } = base;
+  const { groups } = attributes;
+  const channels = a.shape[a.shape.length - 1]!;
+  const kernel = b.shape.slice(0, -2);
+  const window = window2d(a.shape, kernel, attributes, shape, channels / groups);
+  const outputs = shape[shape.length - 1]!;
+  const aBytes = DTYPE_INFO[a.dtype].bytes;
+  const bBytes = DTYPE_INFO[b.dtype].bytes;
+  const n = outputs / groups;
+  const packed = packWeights(engine, b, isWide(base), {
+    matrices: groups,
+    stepBytes: n * bBytes,
+    k: elementCount(b.shape.slice(0, -1)),
+    n,
+    rowBytes: outputs * bBytes,
+  });
+  const source = engine.addressOf(a);
+  const images = a.shape[0]!;
+  const pixels = elementCount(shape.slice(1, -1));
+  const products: Product[] = [];
+  const perGroup = channels / groups;
+  // Without padding, strides or taps the images are one matrix of pixels.
+  const plain = window.pointwise;
+  for (let image = 0; image < (plain ? 1 : images); image++) {
+    for (let group = 0; group < groups; group++) {
+      const imageBytes = elementCount(a.shape.slice(1)) * aBytes;
+      products.push({
+        matrix: group,
+        m: plain ? images * pixels : pixels,
+        a: source + image * imageBytes + group * perGroup * aBytes,
+        aRowBytes: channels * aBytes,
+        dst: image * pixels * outputs + group * n,
+        dstRow: outputs,
+        channel: group * n,
+      });
+    }
+  }
+  return run(engine, pending, base, packed, products, plain ? undefined : window);
+}
+
+function run(
+  engine: Engine,
+  pending: Pending,
+  base: Matmul | Conv,
+  packed: PackedWeights,
+  products: readonly Product[],
+  window: Window2d | undefined,
+): Storage | undefined {
+  const { a, b, attributes, shape } = base;
+  const { accumulator } = attributes;
+  const { k, n } = packed.layout;
+  const pad = "padValue" in attributes ? Number(attributes.padValue) : 0;
+  const aMagnitude = Math.max(magnitude(a.interval), Math.abs(pad));
+  const bias = pending.bias === undefined ? 0 : magnitude(pending.bias.interval);
+  // Doubles: rounding is far below the factor of two that is kept free.
+  if (bias > 0 && k * aMagnitude * magnitude(b.interval) + bias > 2 ** 62) return undefined;
+  const plans = products.map(({ matrix }) => packed.plan(matrix, aMagnitude, b, bias));
+  if (bias > 0 && accumulator === "i32" && plans.some(({ sums }) => sums !== SUMS.i32)) {
+    return undefined;
+  }
+
+  const dtype = dtypeOf(pending);
+  const out = engine.allocate(dtype, shape);
+  const dstBytes = DTYPE_INFO[dtype].bytes;
+  const columns = shape[shape.length - 1]!;
+  const owner = engine.storageOf(b);
+  const scratch = engine.scratch(engine.wasm.contractScratchBytes(k, n));
+  const epilogueAt = engine.arguments;
+  const contractionAt = epilogueAt + EPILOGUE_BYTES;
+  const windowAt = contractionAt + CONTRACTION_BYTES;
+  if (window !== undefined) {
+    const pixelBytes = a.shape[a.shape.length - 1]! * DTYPE_INFO[a.dtype].bytes;
+    writeWindow(engine.heap.words, windowAt, { ...window.fields, pixelBytes, padValue: pad });
+  }
+  let written = "";
+  products.forEach((product, i) => {
+    const { sums, runs, runCount } = plans[i]!;
+    const wide = sums !== SUMS.i32;
+    if (written !== `${wide} ${product.channel}`) {
+      written = `${wide} ${product.channel}`;
+      const parameters = channelParameters(engine, owner, pending, wide, columns);
+      writeSteps(engine, epilogueAt, pending, parameters, accumulator, product.channel);
+    }
+    writeContraction(engine.heap.words, contractionAt, {
+      m: product.m,
+      n,
+      k,
+      a: product.a,
+      aType: DTYPE_INFO[a.dtype].code,
+      aRowBytes: product.aRowBytes,
+      b: packed.address(product.matrix),
+      sums,
+      runs,
+      runCount,
+      epilogue: epilogueAt,
+      dst: out.pointer + product.dst * dstBytes,
+      dstRowBytes: product.dstRow * dstBytes,
+      scratch,
+      window: window === undefined ? 0 : windowAt,
+    });
+    engine.wasm.contract(contractionAt);
+  });
+  return out;
+}

@@ -1,0 +1,35 @@
+import { referenceKernels } from "../reference/index.js";
+import type { HostTensor } from "../reference/hostTensor.js";
+import type { Kernels } from "../backend.js";
+import type { Engine } from "./engine.js";
+import { SimdTensor } from "./tensor.js";
+
+type Single = {
+  [K in keyof Kernels]: Kernels<HostTensor>[K] extends (...args: never[]) => HostTensor ? K : never;
+}[keyof Kernels];
+
+/** Runs a kernel of the reference backend on views of the operands: for what is rare. */
+export function onHost<K extends Single>(
+  engine: Engine,
+  op: K,
+  ...args: Parameters<Kernels<SimdTensor>[K]>
+): SimdTensor {
+  const [result] = onHostAll(engine, op, args);
+  return result!;
+}
+
+/** As `onHost`, for kernels of any number of results. */
+export function onHostAll(
+  engine: Engine,
+  op: keyof Kernels,
+  args: readonly unknown[],
+): SimdTensor[] {
+  const tensors = args.flat().filter((arg) => arg instanceof SimdTensor);
+  // Whatever must be computed first may grow the memory, which would detach views made before.
+  for (const tensor of tensors) engine.storageOf(tensor);
+  const host = (arg: unknown): unknown =>
+    arg instanceof SimdTensor ? engine.hostView(arg) : Array.isArray(arg) ? arg.map(host) : arg;
+  const kernel = referenceKernels[op] as (...args: unknown[]) => HostTensor | readonly HostTensor[];
+  const results = [kernel(...args.map(host))].flat() as HostTensor[];
+  return results.map((result) => engine.fromHost(result));
+}

@@ -1,0 +1,67 @@
+import { DTYPE_INFO } from "../../core/dtype.js";
+import type { Kernels } from "../backend.js";
+import {
+  addBias,
+  conv,
+  matmul,
+  mulWide,
+  narrow,
+  rescale,
+  reshape,
+  tableLookup,
+} from "./deferred.js";
+import type { Engine } from "./engine.js";
+import { onHost, onHostAll } from "./host.js";
+import { rescaleAdd } from "./rescale.js";
+import type { SimdTensor } from "./tensor.js";
+
+/** The kernels of the backend over one engine. */
+export function kernelSet(engine: Engine): Kernels<SimdTensor> {
+  return {
+    matmul: (...args) => matmul(engine, ...args),
+    conv: (...args) => conv(engine, ...args),
+    mulWide: (...args) => mulWide(engine, ...args),
+
+    rescale: (...args) => rescale(engine, ...args),
+    rescaleBy: (...args) => rescale(engine, ...args),
+    rescaleAdd: (...args) => rescaleAdd(engine, ...args),
+
+    lut: (x, table) =>
+      tableLookup(engine, x, { table, segmentsLog2: 0, guardBits: 0, dtype: table.dtype }),
+    lutInterpolate: (x, table, attributes) => tableLookup(engine, x, { table, ...attributes }),
+
+    binary(op, a, b, shape) {
+      const deferred =
+        op === "add" ? (addBias(engine, a, b, shape) ?? addBias(engine, b, a, shape)) : undefined;
+      return deferred ?? onHost(engine, "binary", op, a, b, shape);
+    },
+    compare: (...args) => onHost(engine, "compare", ...args),
+    select: (...args) => onHost(engine, "select", ...args),
+    unary: (...args) => onHost(engine, "unary", ...args),
+    clamp: (x, lo, hi) => narrow(engine, x, x.dtype, lo, hi) ?? onHost(engine, "clamp", x, lo, hi),
+    cast(x, dtype) {
+      const { min, max } = DTYPE_INFO[dtype];
+      const deferred = dtype === "bool" ? undefined : narrow(engine, x, dtype, min, max);
+      return deferred ?? onHost(engine, "cast", x, dtype);
+    },
+    normalize(x) {
+      const [mantissa, exponent] = onHostAll(engine, "normalize", [x]);
+      return [mantissa!, exponent!];
+    },
+
+    reduce: (...args) => onHost(engine, "reduce", ...args),
+    arg: (...args) => onHost(engine, "arg", ...args),
+    pool: (...args) => onHost(engine, "pool", ...args),
+
+    reshape: (...args) => reshape(engine, ...args),
+    transpose: (...args) => onHost(engine, "transpose", ...args),
+    slice: (...args) => onHost(engine, "slice", ...args),
+    concat: (...args) => onHost(engine, "concat", ...args),
+    gather: (...args) => onHost(engine, "gather", ...args),
+    pad: (...args) => onHost(engine, "pad", ...args),
+    expand: (...args) => onHost(engine, "expand", ...args),
+    resizeNearest: (...args) => onHost(engine, "resizeNearest", ...args),
+    resizeLinear: (...args) => onHost(engine, "resizeLinear", ...args),
+    iota: (length) => onHost(engine, "iota", length),
+  };
+}

@@ -1,0 +1,144 @@
+import { DTYPE_INFO } from "../../core/dtype.js";
+import type { Shape } from "../../core/shape.js";
+import type { RescaleOutput } from "../backend.js";
+import { layOf } from "./broadcast.js";
+import { EPILOGUE_BYTES, planRescale } from "./descriptors.js";
+import type { Engine } from "./engine.js";
+import type { ChannelParameters } from "./epilogue.js";
+import { channelParameters, writeSteps } from "./epilogue.js";
+import { onHost } from "./host.js";
+import { interval } from "./interval.js";
+import type { PendingRescale, PendingTable } from "./pending.js";
+import type { SimdTensor } from "./tensor.js";
+import { boundsOf } from "./values.js";
+
+const LANES = 8;
+
+/** Writes an epilogue that rescales by one factor; its parameters lie behind it. */
+function writeScalar(
+  engine: Engine,
+  multiplier: number,
+  shift: number,
+  output: RescaleOutput,
+): void {
+  const at = engine.arguments;
+  const factors = at + EPILOGUE_BYTES;
+  const plan = planRescale([multiplier], [shift]);
+  engine.heap.view("i32", factors, LANES).fill(plan.multipliers[0] as never);
+  engine.heap.view("i8", factors + 4 * LANES, LANES).fill(shift as never);
+  const parameters: ChannelParameters = {
+    bytes: 0,
+    biasBytes: 4,
+    bias: 0,
+    multiplier: factors,
+    shift: factors + 4 * LANES,
+    uniformShift: plan.uniformShift,
+    perChannel: false,
+    dispose: () => {},
+  };
+  writeSteps(engine, at, { rescale: { multiplier, shift, output } }, parameters, "i32");
+}
+
+/** Rescales a tensor, now. */
+export function rescaleStored(
+  engine: Engine,
+  x: SimdTensor,
+  { multiplier, shift, output }: PendingRescale,
+): SimdTensor {
+  const source = engine.addressOf(x);
+  const { code, bytes } = DTYPE_INFO[x.dtype];
+  if (typeof multiplier === "number" && typeof shift === "number") {
+    const result = engine.make(output.dtype, x.shape, interval(output.lo, output.hi));
+    writeScalar(engine, multiplier, shift, output);
+    engine.wasm.rescale(engine.arguments, code, source, 1, x.count, engine.addressOf(result));
+    return result;
+  }
+  const [m, s] = [multiplier as SimdTensor, shift as SimdTensor];
+  const lays = [layOf(m.shape, x.shape), layOf(s.shape, x.shape)];
+  const columns = x.shape[x.shape.length - 1] ?? 1;
+  const isParameter = (t: SimdTensor): boolean => t.count === 1 || t.count === columns;
+  if (lays.every((lay) => lay === "scalar" || lay === "last") && isParameter(m) && isParameter(s)) {
+    const result = engine.make(output.dtype, x.shape, interval(output.lo, output.hi));
+    const steps = { rescale: { multiplier, shift, output } };
+    const owner = engine.storageOf(m);
+    const parameters = channelParameters(engine, owner, steps, false, columns);
+    writeSteps(engine, engine.arguments, steps, parameters, "i32");
+    const rows = x.count / columns;
+    engine.wasm.rescale(engine.arguments, code, source, rows, columns, engine.addressOf(result));
+    engine.packed.trim();
+    return result;
+  }
+  if (columns > 1 && lays.every((lay) => lay === "scalar" || lay === "row")) {
+    const result = engine.make(output.dtype, x.shape, interval(output.lo, output.hi));
+    const multipliers = engine.hostView(m).data;
+    const shifts = engine.hostView(s).data;
+    const resultBytes = columns * DTYPE_INFO[output.dtype].bytes;
+    const target = engine.addressOf(result);
+    for (let row = 0; row < x.count / columns; row++) {
+      writeScalar(
+        engine,
+        Number(multipliers[m.count === 1 ? 0 : row]),
+        Number(shifts[s.count === 1 ? 0 : row]),
+        output,
+      );
+      engine.wasm.rescale(
+        engine.arguments,
+        code,
+        source + row * columns * bytes,
+        1,
+        columns,
+        target + row * resultBytes,
+      );
+    }
+    return result;
+  }
+  const result = onHost(engine, "rescaleBy", x, m, s, output);
+  result.interval = interval(output.lo, output.hi);
+  return result;
+}
+
+export function rescaleAdd(
+  engine: Engine,
+  a: SimdTensor,
+  b: SimdTensor,
+  multipliers: { readonly a: number; readonly b: number },
+  shift: number,
+  output: RescaleOutput,
+  shape: Shape,
+): SimdTensor {
+  const result = onHost(engine, "rescaleAdd", a, b, multipliers, shift, output, shape);
+  result.interval = interval(output.lo, output.hi);
+  return result;
+}
+
+/** Looks a tensor up in a table, now. */
+export function lookUp(engine: Engine, x: SimdTensor, table: PendingTable): SimdTensor {
+  const { segmentsLog2, guardBits, dtype } = table;
+  const source = engine.addressOf(x);
+  const entries = engine.addressOf(table.table);
+  const result = engine.make(dtype, x.shape, tableBounds(engine, table));
+  const target = engine.addressOf(result);
+  const { code, bytes } = DTYPE_INFO[dtype];
+  if (segmentsLog2 === 0) {
+    engine.wasm.lutDirect(DTYPE_INFO[x.dtype].code, source, x.count, entries, bytes, target);
+  } else {
+    engine.wasm.lutInterpolate(source, x.count, entries, segmentsLog2, guardBits, code, target);
+  }
+  return result;
+}
+
+/** Bounds of what a table gives: interpolation stays between entries. */
+export function tableBounds(
+  engine: Engine,
+  { table, segmentsLog2, guardBits, dtype }: PendingTable,
+) {
+  const { lo, hi } = boundsOf(engine, table);
+  if (segmentsLog2 === 0) return { lo, hi };
+  const f = 16 - segmentsLog2;
+  const round = (entry: number): number =>
+    Math.floor((entry * (1 << f) + (1 << (f + guardBits)) / 2) / (1 << (f + guardBits)));
+  const { min, max } = DTYPE_INFO[dtype];
+  const saturate = (value: number): number =>
+    value < min ? Number(min) : value > max ? Number(max) : value;
+  return { lo: saturate(round(lo)), hi: saturate(round(hi)) };
+}

@@ -2,7 +2,7 @@ import type { Dtype } from "../core/dtype.js";
 import { DTYPES, DTYPE_INFO, INTEGER_DTYPES } from "../core/dtype.js";
 import { clampExact, floorDiv, floorSqrt } from "../core/fixedPoint.js";
 import { broadcastShapes } from "../core/shape.js";
-import type { ExactTensor, GasFormula, TensorOp } from "./record.js";
+import type { ExactTensor, GasFormula } from "./record.js";
 import { tensorOp } from "./record.js";
 
 const LIGHT: GasFormula = {
@@ -35,9 +35,7 @@ interface Scalar {
 }
 
 /** Pops b, a of one dtype; pushes y of that dtype; shapes broadcast; one saturation. */
-function binary(
-  op: Scalar & { meaning: (a: bigint, b: bigint, dtype: Dtype) => bigint },
-): TensorOp {
+function binary(op: Scalar & { meaning: (a: bigint, b: bigint, dtype: Dtype) => bigint }) {
   return tensorOp({
     code: op.code,
     class: "binary",
@@ -64,7 +62,7 @@ function binary(
 }
 
 /** Pops b, a of one dtype; pushes bool; shapes broadcast. */
-function compare(op: Scalar & { meaning: (a: bigint, b: bigint) => boolean }): TensorOp {
+function compare(op: Scalar & { meaning: (a: bigint, b: bigint) => boolean }) {
   return tensorOp({
     ...binary({ ...op, meaning: (a, b) => (op.meaning(a, b) ? 1n : 0n) }),
     class: "compare",
@@ -73,7 +71,7 @@ function compare(op: Scalar & { meaning: (a: bigint, b: bigint) => boolean }): T
 }
 
 /** Pops x; pushes y of the same dtype and shape. */
-function unary(op: Scalar & { meaning: (x: bigint, dtype: Dtype) => bigint }): TensorOp {
+function unary(op: Scalar & { meaning: (x: bigint, dtype: Dtype) => bigint }) {
   return tensorOp({
     code: op.code,
     class: "unary",

@@ -3,7 +3,7 @@ import { DTYPES, DTYPE_INFO, INTEGER_DTYPES } from "../core/dtype.js";
 import { Trap } from "../core/errors.js";
 import type { Shape } from "../core/shape.js";
 import { forEachIndex, windowedLength, windowImmediates } from "./contraction.js";
-import type { ExactTensor, GasFormula, ResultRule, TensorOp } from "./record.js";
+import type { ExactTensor, GasFormula, ResultRule } from "./record.js";
 import { tensorOp } from "./record.js";
 
 const GAS: GasFormula = {
@@ -33,10 +33,10 @@ function reduction(op: {
   code: number;
   doc: string;
   dtypes: readonly Dtype[];
-  /** Sums and products widen into a stated dtype. */
+  /** Result of an empty reduction. */
   initial: (dtype: Dtype) => bigint;
   meaning: (acc: bigint, x: bigint) => bigint;
-}): TensorOp {
+}) {
   return tensorOp({
     code: op.code,
     class: "reduction",
@@ -191,23 +191,23 @@ function windowed(imm: Window, x: ExactTensor, index: readonly number[]): bigint
   return values;
 }
 
-function pool(op: {
+function pool<const I extends typeof WINDOW>(op: {
   code: number;
   doc: string;
-  immediates?: { dtype: { kind: "dtype"; among: readonly Dtype[]; doc: string } };
+  immediates: I;
   result: ResultRule["dtype"];
   meaning: (values: readonly bigint[], dtype: Dtype) => bigint;
-}): TensorOp {
-  return tensorOp({
+}) {
+  return tensorOp<I>({
     code: op.code,
     class: "pool",
     doc: op.doc,
-    immediates: { ...WINDOW, ...op.immediates },
+    immediates: op.immediates,
     operands: [{ name: "x", dtype: INTEGER_DTYPES, rank: { min: 3, max: 5 } }],
     results: [{ name: "y", dtype: op.result, rank: { max: ["x"] } }],
     constraints: [],
     shapeRule: WINDOW_SHAPE,
-    shape: (imm, [x]) => [windowShape(imm as Window, x!.shape)],
+    shape: (imm, [x]) => [windowShape(imm as unknown as Window, x!.shape)],
     checks: [],
     gas: {
       base: 400_000n,
@@ -218,7 +218,9 @@ function pool(op: {
     },
     locality: "tiled",
     traps: ["ShapeMismatch"],
-    meaning: (imm, [x]) => [(index) => op.meaning(windowed(imm as Window, x!, index), x!.dtype)],
+    meaning: (imm, [x]) => [
+      (index) => op.meaning(windowed(imm as unknown as Window, x!, index), x!.dtype),
+    ],
   });
 }
 
@@ -262,6 +264,7 @@ export const reductions = {
   "pool.max": pool({
     code: 0x58,
     doc: "Maximum over sliding windows of an N,spatial…,C tensor. Padding does not take part; a window of padding alone gives the least value of the dtype.",
+    immediates: WINDOW,
     result: { of: "x" },
     meaning: (values, dtype) =>
       values.reduce((acc, x) => (x > acc ? x : acc), DTYPE_INFO[dtype].min),
@@ -269,7 +272,10 @@ export const reductions = {
   "pool.sum": pool({
     code: 0x59,
     doc: "Exact sum over sliding windows of an N,spatial…,C tensor, saturated once. Padding counts as 0. An average is a `rescale` of it.",
-    immediates: { dtype: { kind: "dtype", among: SUM_DTYPES, doc: "dtype of the result" } },
+    immediates: {
+      ...WINDOW,
+      dtype: { kind: "dtype", among: SUM_DTYPES, doc: "dtype of the result" },
+    },
     result: { immediate: "dtype" },
     meaning: (values) => values.reduce((acc, x) => acc + x, 0n),
   }),

@@ -1,4 +1,5 @@
-/** `aivm/module`: the module file, read, written, linked and identified. */
+/** `aivm/module`: modules as files, as text and as values; their identity and their validity. */
+export { AivmError, InputError, InvalidError, LinkError, MalformedError } from "../core/errors.js";
 export { parseAssembly } from "./assemble.js";
 export { decodeModule, FORMAT_VERSION } from "./decode.js";
 export { formatAssembly } from "./disassemble.js";

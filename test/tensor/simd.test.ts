@@ -5,7 +5,10 @@ import type { Shape } from "../../src/core/shape.js";
 import { elementCount } from "../../src/core/shape.js";
 import { evaluateExact, type ExactValue } from "../../src/opcodes/evaluate.js";
 import type { Tensor } from "../../src/tensor/backend.js";
+import { describeBackend } from "./suite.js";
 import { createSimdBackend, createSimdBackendSync } from "../../src/tensor/simd/index.js";
+
+describeBackend("simd", createSimdBackend);
 
 const backend = createSimdBackendSync();
 const { kernels } = backend;

@@ -105,6 +105,7 @@ export class Allocator {
   }
 }
 
-function roundUp(bytes: number): number {
+/** What a block of `bytes` takes. */
+export function roundUp(bytes: number): number {
   return Math.max(1, Math.ceil(bytes / ALIGNMENT)) * ALIGNMENT;
 }

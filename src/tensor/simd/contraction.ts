@@ -5,7 +5,6 @@ import {
   CONTRACTION_BYTES,
   EPILOGUE_BYTES,
   SUMS,
-  WINDOW_BYTES,
   writeContraction,
   writeWindow,
 } from "./descriptors.js";
@@ -18,7 +17,6 @@ import { packWeights } from "./packedWeights.js";
 import type { Base, Pending } from "./pending.js";
 import { dtypeOf } from "./pending.js";
 import type { Storage } from "./storage.js";
-import type { SimdTensor } from "./tensor.js";
 import type { Window2d } from "./window2d.js";
 import { window2d } from "./window2d.js";
 
@@ -185,7 +183,7 @@ function run(
   }
   let written = "";
   products.forEach((product, i) => {
-    const { sums, runs, runCount } = plans[i]!;
+    const { sums, runs } = plans[i]!;
     const wide = sums !== SUMS.i32;
     if (written !== `${wide} ${product.channel}`) {
       written = `${wide} ${product.channel}`;
@@ -202,7 +200,6 @@ function run(
       b: packed.address(product.matrix),
       sums,
       runs,
-      runCount,
       epilogue: epilogueAt,
       dst: out.pointer + product.dst * dstBytes,
       dstRowBytes: product.dstRow * dstBytes,

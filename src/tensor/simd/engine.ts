@@ -3,7 +3,7 @@ import { DTYPE_INFO } from "../../core/dtype.js";
 import type { Shape } from "../../core/shape.js";
 import { elementCount } from "../../core/shape.js";
 import type { HostTensor } from "../reference/hostTensor.js";
-import { Heap } from "./heap.js";
+import type { Heap } from "./heap.js";
 import type { Interval } from "./interval.js";
 import { DTYPE_INTERVAL } from "./interval.js";
 import type { Address, Kernels as Wasm } from "./kernels.js";
@@ -43,6 +43,12 @@ export class Engine {
     this.packed = new PackedCache(packedBytes);
     this.arguments = heap.allocate(ARGUMENT_BYTES);
     this.compute = compute;
+  }
+
+  /** Bytes of tensors and of what was made from them. */
+  get residentBytes(): number {
+    const own = ARGUMENT_BYTES + (this.scratchBlock?.reservedBytes ?? 0);
+    return this.kernels === undefined ? 0 : this.heap.usedBytes - own;
   }
 
   get wasm(): Wasm {
@@ -127,6 +133,7 @@ export class Engine {
   dispose(): void {
     this.pending.clear();
     this.kernels = undefined;
+    this.scratchBlock = undefined;
     this.heap.dispose();
   }
 

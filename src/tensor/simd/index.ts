@@ -54,7 +54,7 @@ export function createSimdBackendSync(options: SimdOptions = {}): Backend<SimdTe
     statistics: () => ({
       macs: engine.macs,
       ownMacs: engine.macs - engine.inheritedMacs,
-      residentBytes: heap.usedBytes,
+      residentBytes: engine.residentBytes,
     }),
     dispose: () => engine.dispose(),
   };

@@ -1,3 +1,4 @@
+import { roundUp } from "./allocator.js";
 import type { Heap } from "./heap.js";
 
 /** What was derived from a storage and goes when it goes: packed weights. */
@@ -21,6 +22,11 @@ export class Storage {
     this.heap = heap;
     this.bytes = bytes;
     this.pointer = heap.allocate(bytes);
+  }
+
+  /** What it takes of the memory. */
+  get reservedBytes(): number {
+    return roundUp(this.bytes);
   }
 
   retain(): this {

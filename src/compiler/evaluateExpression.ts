@@ -1,35 +1,47 @@
 import { functions, pow } from "./elementary.js";
-import type { BinaryOperator, Expression } from "./expression.js";
-
-const OPERATORS: Readonly<Record<BinaryOperator, (a: number, b: number) => number>> = {
-  add: (a, b) => a + b,
-  sub: (a, b) => a - b,
-  mul: (a, b) => a * b,
-  div: (a, b) => a / b,
-  pow,
-  min: Math.min,
-  max: Math.max,
-};
+import type { Expression } from "./expression.js";
 
 /**
- * The function's value at `at`, each step correctly rounded to float64: the same number on every
- * machine, and near enough to the real one for a table of 16 bits.
+ * The value of an expression at `x`, each step rounded once to float64: the same on every engine.
+ * Shared subtrees are evaluated once.
  */
-export function evaluateExpression(expression: Expression, at: number): number {
-  switch (expression.kind) {
-    case "x":
-      return at;
-    case "constant":
-      return expression.value;
-    case "function":
-      return functions[expression.name](
-        evaluateExpression(expression.a, at),
-        expression.attributes,
-      );
-    case "binary": {
-      const a = evaluateExpression(expression.a, at);
-      const b = expression.b === expression.a ? a : evaluateExpression(expression.b, at);
-      return OPERATORS[expression.op](a, b);
+export function evaluateExpression(expression: Expression, x: number): number {
+  const known = new Map<Expression, number>();
+  const evaluate = (e: Expression): number => {
+    let value = known.get(e);
+    if (value === undefined) known.set(e, (value = step(e)));
+    return value;
+  };
+  const step = (e: Expression): number => {
+    switch (e.kind) {
+      case "x":
+        return x;
+      case "constant":
+        return e.value;
+      case "function":
+        return functions[e.name](evaluate(e.a), e.attributes);
+      case "binary":
+        return combine(e.op, evaluate(e.a), evaluate(e.b));
     }
+  };
+  return evaluate(expression);
+}
+
+function combine(op: (Expression & { kind: "binary" })["op"], a: number, b: number): number {
+  switch (op) {
+    case "add":
+      return a + b;
+    case "sub":
+      return a - b;
+    case "mul":
+      return a * b;
+    case "div":
+      return a / b;
+    case "min":
+      return Math.min(a, b);
+    case "max":
+      return Math.max(a, b);
+    case "pow":
+      return pow(a, b);
   }
 }

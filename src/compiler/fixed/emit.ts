@@ -11,7 +11,10 @@ export interface Emitted {
   readonly origins: readonly string[];
 }
 
-const typeOf = (value: FixedValue): TensorType => ({ dtype: value.dtype, rank: value.shape.length });
+const typeOf = (value: FixedValue): TensorType => ({
+  dtype: value.dtype,
+  rank: value.shape.length,
+});
 
 /**
  * Orders instructions and places values. A value that is read once stays on the stack from where
@@ -19,7 +22,10 @@ const typeOf = (value: FixedValue): TensorType => ({ dtype: value.dtype, rank: v
  * takes it out of there, so that its memory ends with it. Instructions run when their first
  * reader asks for them, which keeps few tensors alive.
  */
-export function emitFunction(inputs: readonly FixedValue[], outputs: readonly FixedValue[]): Emitted {
+export function emitFunction(
+  inputs: readonly FixedValue[],
+  outputs: readonly FixedValue[],
+): Emitted {
   const uses = countUses(outputs);
   const parameters: FixedConstant[] = [];
   const parameterIndex = new Map<FixedConstant, number>();
@@ -42,7 +48,11 @@ export function emitFunction(inputs: readonly FixedValue[], outputs: readonly Fi
   };
   inputs.forEach((input, local) => placed.set(input, { local, reads: uses.get(input) ?? 0 }));
 
-  const readLocal = (value: FixedValue, place: { local: number; reads: number }, origin: string): void => {
+  const readLocal = (
+    value: FixedValue,
+    place: { local: number; reads: number },
+    origin: string,
+  ): void => {
     place.reads--;
     if (place.reads > 0) {
       push({ op: "local.get", imm: { local: place.local } }, origin);
@@ -78,7 +88,9 @@ export function emitFunction(inputs: readonly FixedValue[], outputs: readonly Fi
 
   // Depth first with an explicit stack: models are thousands of nodes deep.
   type Task = { readonly value: FixedValue; readonly finish: boolean; readonly origin: string };
-  const tasks: Task[] = [...outputs].reverse().map((value) => ({ value, finish: false, origin: "" }));
+  const tasks: Task[] = [...outputs]
+    .reverse()
+    .map((value) => ({ value, finish: false, origin: "" }));
   for (let task = tasks.pop(); task !== undefined; task = tasks.pop()) {
     const { value, origin } = task;
     const place = placed.get(value);

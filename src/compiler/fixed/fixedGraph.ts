@@ -46,7 +46,11 @@ export class FixedBuilder {
   readonly #constants = new Map<string, FixedValue>();
 
   input(dtype: Dtype, shape: readonly Dim[]): FixedValue {
-    const value: FixedValue = { dtype, shape, source: { kind: "input", index: this.inputs.length } };
+    const value: FixedValue = {
+      dtype,
+      shape,
+      source: { kind: "input", index: this.inputs.length },
+    };
     this.inputs.push(value);
     return value;
   }
@@ -62,7 +66,9 @@ export class FixedBuilder {
     for (let i = 0; i < values.length; i++) {
       const value = values[i]!;
       if (value < min || value > max) {
-        throw new InternalError(`constant ${String(value)} does not fit ${dtype}`, { name: this.origin });
+        throw new InternalError(`constant ${String(value)} does not fit ${dtype}`, {
+          name: this.origin,
+        });
       }
       if (array instanceof BigInt64Array) array[i] = BigInt(value);
       else array[i] = Number(value);
@@ -71,8 +77,13 @@ export class FixedBuilder {
     const bytes = new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
     const key = `${dtype}[${dims.join(",")}]:${hashKey(bytes)}`;
     const known = this.#constants.get(key);
-    if (known?.source.kind === "constant" && equalBytes(known.source.constant.bytes, bytes)) return known;
-    const value: FixedValue = { dtype, shape: dims, source: { kind: "constant", constant: { dtype, dims, bytes } } };
+    if (known?.source.kind === "constant" && equalBytes(known.source.constant.bytes, bytes))
+      return known;
+    const value: FixedValue = {
+      dtype,
+      shape: dims,
+      source: { kind: "constant", constant: { dtype, dims, bytes } },
+    };
     this.#constants.set(key, value);
     return value;
   }
@@ -97,7 +108,9 @@ export class FixedBuilder {
   ): readonly FixedValue[] {
     const values: FixedValue[] = [];
     const node: FixedNode = { op, imm, operands, results: values, origin: this.origin };
-    results.forEach((result, i) => values.push({ ...result, source: { kind: "node", node, result: i } }));
+    results.forEach((result, i) =>
+      values.push({ ...result, source: { kind: "node", node, result: i } }),
+    );
     return values;
   }
 }

@@ -67,7 +67,12 @@ const BINARY: Readonly<Record<string, BinaryKernel>> = {
   },
   Pow: {
     number: pow,
-    bigint: (a, b) => (b < 0n || b > 64n ? undefined : a ** b),
+    bigint: (a, b) => {
+      if (b < 0n || b > 64n) return undefined;
+      let power = 1n;
+      for (let i = 0n; i < b; i++) power *= a;
+      return power;
+    },
   },
   And: { number: (a, b) => a & b, bigint: (a, b) => a & b },
   Or: { number: (a, b) => a | b, bigint: (a, b) => a | b },
@@ -223,7 +228,7 @@ const cast: Folder = ([a], _view, out) => {
 };
 
 function truncated(value: number): bigint | undefined {
-  return Number.isFinite(value) && Math.abs(value) < 2 ** 63
+  return Number.isFinite(value) && Math.abs(value) < 9223372036854775808
     ? BigInt(Math.trunc(value))
     : undefined;
 }

@@ -27,9 +27,9 @@ interface Contraction {
   readonly bias: ConstantTensor | undefined;
   readonly inputChannels: number;
   readonly outputChannels: number;
-  /** Channels of input and output that the weight at a row-major index joins. */
-  readonly inputOf: (index: number) => number;
-  readonly outputOf: (index: number) => number;
+  /** The weights as runs of `runLength` that join one input channel to one output channel. */
+  readonly runLength: number;
+  readonly channelsOf: (run: number) => readonly [input: number, output: number];
 }
 
 /**
@@ -59,14 +59,10 @@ function foldIntoProducer(rewriter: Rewriter, node: GraphNode): void {
     if (contraction === undefined) continue;
     const affine = affineOf(rewriter, node, candidate, channelAxis(rewriter, maker, candidate));
     if (affine?.scale.length !== contraction.outputChannels) continue;
-    const { weights, outputOf } = contraction;
-    const data = Float64Array.from(
-      weights.data as Float64Array,
-      (w, i) => w * (affine.scale[outputOf(i)] ?? 1),
-    );
+    const weights = scaleRuns(contraction, (_, m) => affine.scale[m] ?? 1);
     const old = contraction.bias === undefined ? [] : constantNumbers(contraction.bias);
     const bias = affine.shift.map((shift, c) => (old[c] ?? 0) * (affine.scale[c] ?? 1) + shift);
-    setWeights(rewriter, contraction, { ...weights, data }, bias);
+    setWeights(rewriter, contraction, weights, bias);
     rewriter.absorb(maker, node);
     return;
   }
@@ -87,16 +83,11 @@ function foldIntoConsumer(rewriter: Rewriter, node: GraphNode): void {
     const padded = intsAttribute(reader, "pads")?.some((p) => p !== 0) !== false;
     if (shifts && !(reader.opType === "Linear" || (reader.opType === "Conv" && !padded))) continue;
 
-    const { weights, inputOf, outputOf } = contraction;
     const old = contraction.bias === undefined ? [] : constantNumbers(contraction.bias);
     const bias = Float64Array.from({ length: contraction.outputChannels }, (_, c) => old[c] ?? 0);
-    const data = Float64Array.from(weights.data as Float64Array, (w, i) => {
-      const c = inputOf(i);
-      const m = outputOf(i);
-      bias[m] = (bias[m] ?? 0) + w * (affine.shift[c] ?? 0);
-      return w * (affine.scale[c] ?? 1);
-    });
-    setWeights(rewriter, contraction, { ...weights, data }, bias);
+    if (shifts) addShifted(contraction, affine.shift, bias);
+    const weights = scaleRuns(contraction, (c) => affine.scale[c] ?? 1);
+    setWeights(rewriter, contraction, weights, bias);
     rewriter.setInput(reader, 0, x);
     rewriter.remove(node);
     return;
@@ -116,33 +107,55 @@ function contractionOf(rewriter: Rewriter, node: GraphNode): Contraction | undef
   if (weights === undefined || !isFloat(weights.elementType)) return undefined;
   if ((node.inputs[2] ?? "") !== "" && bias === undefined) return undefined;
   const [first = 1, second = 1] = weights.dims;
-  const inner = weights.dims.slice(2).reduce((a, b) => a * b, 1);
-  const row = (i: number): number => Math.floor(i / (second * inner));
-  const column = (i: number): number => Math.floor(i / inner) % second;
+  const runLength = weights.dims.slice(2).reduce((a, b) => a * b, 1);
   const group = intAttribute(node, "group") ?? 1;
-  const common = { node, weights, bias };
+  const common = { node, weights, bias, runLength };
   if (name === "aivm.Linear") {
-    return {
-      ...common,
-      inputChannels: first,
-      outputChannels: second,
-      inputOf: row,
-      outputOf: column,
-    };
+    const channelsOf = (run: number) => [Math.floor(run / second), run % second] as const;
+    return { ...common, inputChannels: first, outputChannels: second, channelsOf };
   }
   // Conv: [out, in/group, …]; ConvTranspose: [in, out/group, …].
-  const grouped = (i: number): number => Math.floor(row(i) / (first / group)) * second + column(i);
-  if (name === "Conv") {
-    const inputChannels = second * group;
-    return { ...common, inputChannels, outputChannels: first, inputOf: grouped, outputOf: row };
+  const channelsOf = (run: number): readonly [number, number] => {
+    const outer = Math.floor(run / second);
+    return [outer, Math.floor(outer / (first / group)) * second + (run % second)];
+  };
+  if (name === "ConvTranspose") {
+    return { ...common, inputChannels: first, outputChannels: second * group, channelsOf };
   }
   return {
     ...common,
-    inputChannels: first,
-    outputChannels: second * group,
-    inputOf: row,
-    outputOf: grouped,
+    inputChannels: second * group,
+    outputChannels: first,
+    channelsOf: (run) => {
+      const [outer, inner] = channelsOf(run);
+      return [inner, outer];
+    },
   };
+}
+
+function scaleRuns(
+  contraction: Contraction,
+  scaleOf: (input: number, output: number) => number,
+): ConstantTensor {
+  const { weights, runLength, channelsOf } = contraction;
+  const data = (weights.data as Float64Array).slice();
+  for (let run = 0, at = 0; at < data.length; run++) {
+    const scale = scaleOf(...channelsOf(run));
+    for (const end = at + runLength; at < end; at++) data[at] = (data[at] ?? 0) * scale;
+  }
+  return { ...weights, data };
+}
+
+/** Adds to `bias` what the contraction makes of a shift of its input. */
+function addShifted(contraction: Contraction, shift: Float64Array, bias: Float64Array): void {
+  const { weights, runLength, channelsOf } = contraction;
+  const data = weights.data as Float64Array;
+  for (let run = 0, at = 0; at < data.length; run++) {
+    const [input, output] = channelsOf(run);
+    let sum = 0;
+    for (const end = at + runLength; at < end; at++) sum += data[at] ?? 0;
+    bias[output] = (bias[output] ?? 0) + sum * (shift[input] ?? 0);
+  }
 }
 
 /** Reads a node as an affine function of the channels of `x`; undefined when it is something else. */

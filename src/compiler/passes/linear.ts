@@ -1,4 +1,4 @@
-import { addConstant, constantNumbers, floatAttribute, intAttribute, isFloat } from "../graph.js";
+import { addConstant, floatAttribute, intAttribute, isFloat } from "../graph.js";
 import type { ConstantTensor, Graph, GraphNode } from "../graph.js";
 import { transposed } from "../fold/arrays.js";
 import { Rewriter } from "./rewriter.js";
@@ -18,8 +18,8 @@ export function toLinear(graph: Graph): void {
   rewriter.finish();
 }
 
-function scaled(values: readonly number[], factor: number): Float64Array {
-  return Float64Array.from(values, (v) => v * factor);
+function scaled(constant: ConstantTensor, factor: number): Float64Array {
+  return (constant.data as Float64Array).map((v) => v * factor);
 }
 
 function gemmToLinear(rewriter: Rewriter, node: GraphNode): void {
@@ -34,11 +34,11 @@ function gemmToLinear(rewriter: Rewriter, node: GraphNode): void {
     const c = rewriter.constant(cName);
     // A bias that differs from row to row is none.
     if (c === undefined || (c.dims.length === 2 && c.dims[0] !== 1)) return;
-    const values = scaled(constantNumbers(c), floatAttribute(node, "beta") ?? 1);
+    const values = scaled(c, floatAttribute(node, "beta") ?? 1);
     bias = values.length === 1 ? new Float64Array(columns).fill(values[0] ?? 0) : values;
     if (bias.length !== columns) return;
   }
-  const weights = scaled(constantNumbers(oriented), floatAttribute(node, "alpha") ?? 1);
+  const weights = scaled(oriented, floatAttribute(node, "alpha") ?? 1);
   become(rewriter, node, x, { ...oriented, data: weights }, bias);
 }
 

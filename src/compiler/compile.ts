@@ -1,0 +1,236 @@
+import { CompileError, InternalError, InvalidError } from "../core/errors.js";
+import { encodeModule } from "../module/encode.js";
+import { toHex } from "../module/hash.js";
+import { chunkRoot } from "../module/merkle.js";
+import type { Dimension, Module, NamedDimension, Port, RealScale } from "../module/module.js";
+import { sha256 } from "../module/sha256.js";
+import { validateModule } from "../module/validate.js";
+import { GAS_VERSION, ISA_VERSION } from "../opcodes/index.js";
+import type { Calibration } from "./calibration.js";
+import type { Emitted } from "./fixed/emit.js";
+import { emitFunction } from "./fixed/emit.js";
+import type { FixedValue } from "./fixed/fixedGraph.js";
+import type { Dim, Graph } from "./graph.js";
+import { isFloat } from "./graph.js";
+import type { ImportOptions } from "./importModel.js";
+import { importModel } from "./importModel.js";
+import { listUnsupported } from "./listUnsupported.js";
+import type { TensorReport } from "./lower/context.js";
+import { LoweringContext, integerDtype } from "./lower/context.js";
+import type { Precision } from "./lower/profile.js";
+import { profileOf } from "./lower/profile.js";
+import type { Format, Lowered, Real } from "./lower/real.js";
+import { identityAxes, maxScale } from "./lower/real.js";
+import { SUPPORTED, lowerNodes } from "./lower/rules.js";
+import { splitScale } from "./lower/scale.js";
+import { optimise } from "./optimise.js";
+
+/** Name of the compiler in a module's provenance. */
+const COMPILER = "aivm 0.1.0";
+/** What an open dimension may grow to where nothing else is said. */
+const OPEN_DIMENSION_MAXIMUM = 65_535;
+
+export interface CompileOptions extends ImportOptions {
+  readonly calibration: Calibration;
+  /** `fx16` unless said. */
+  readonly precision?: Precision;
+  /** Called now and then with the share of the work that is done, 0 to 1. */
+  readonly onProgress?: (share: number) => void;
+}
+
+/** What compiling cost and decided. */
+export interface CompileReport {
+  readonly precision: Precision;
+  readonly model: string;
+  readonly samples: number;
+  readonly madeUpSamples: boolean;
+  readonly instructions: number;
+  readonly parameters: number;
+  readonly parameterBytes: number;
+  readonly moduleBytes: number;
+  /** Values of the calibration that saturate in the chosen formats, over all tensors, at most. */
+  readonly clippedValues: number;
+  readonly tensors: readonly TensorReport[];
+}
+
+export interface CompileResult {
+  readonly module: Module;
+  /** The module, encoded. */
+  readonly bytes: Uint8Array;
+  readonly report: CompileReport;
+  /** Name of the model node behind each instruction of the entry's function. */
+  readonly origins: readonly string[];
+}
+
+/**
+ * Compiles an ONNX model. A pure function: the same model, calibration and options give the same
+ * bytes on every engine.
+ *
+ * @param model bytes of the ONNX file
+ * @throws CompileError for models that are damaged or not supported; all unsupported operators are
+ * listed at once, before anything else is done
+ */
+export function compile(model: Uint8Array, options: CompileOptions): CompileResult {
+  const profile = profileOf(options.precision ?? "fx16");
+  const hash = toHex(sha256(model));
+  if (options.calibration.model !== hash) {
+    throw new CompileError(
+      "WrongCalibration",
+      `the calibration was made for model ${options.calibration.model}, this one is ${hash}; calibrate it again`,
+    );
+  }
+  const graph = importSupported(model, options);
+  const ctx = new LoweringContext(graph, options.calibration, profile);
+  const dimensions = new Dimensions();
+  const inputs = graph.inputs.map((name) => lowerInput(ctx, dimensions, name));
+  lowerNodes(ctx, (done) => options.onProgress?.(done / graph.nodes.length));
+  const outputs = graph.outputs.map((name) => lowerOutput(ctx, dimensions, name));
+  const emitted = emitFunction(
+    ctx.builder.inputs,
+    outputs.map((output) => output.value),
+  );
+  const module = assemble(
+    graph,
+    emitted,
+    dimensions,
+    inputs,
+    outputs.map((output) => output.port),
+    {
+      compiler: COMPILER,
+      model: hash,
+      precision: profile.name,
+    },
+  );
+  check(module);
+  const bytes = encodeModule(module);
+  options.onProgress?.(1);
+  return {
+    module,
+    bytes,
+    origins: emitted.origins,
+    report: {
+      precision: profile.name,
+      model: hash,
+      samples: options.calibration.samples,
+      madeUpSamples: options.calibration.madeUp,
+      instructions: emitted.function.body.length,
+      parameters: emitted.parameters.length,
+      parameterBytes: emitted.parameters.reduce((sum, p) => sum + p.bytes.length, 0),
+      moduleBytes: bytes.length,
+      clippedValues: ctx.reports.reduce((sum, tensor) => sum + tensor.clipped, 0),
+      tensors: ctx.reports,
+    },
+  };
+}
+
+/** Imports a model, refuses what cannot be compiled, and simplifies it. */
+export function importSupported(model: Uint8Array, options: ImportOptions): Graph {
+  const graph = optimise(importModel(model, options));
+  listUnsupported(graph, SUPPORTED);
+  return graph;
+}
+
+function lowerInput(ctx: LoweringContext, dimensions: Dimensions, name: string): Port {
+  const shape = ctx.shapeOf(name);
+  const type = ctx.elementTypeOf(name);
+  const axes = identityAxes(shape.length);
+  if (!isFloat(type)) {
+    const dtype = integerDtype(type);
+    ctx.define(name, { value: ctx.builder.input(dtype, shape), axes });
+    return { name, dtype, shape: dimensions.of(shape, name) };
+  }
+  const held = ctx.chooseInputFormat(name);
+  ctx.define(name, { value: ctx.builder.input(held.dtype, shape), axes, format: held });
+  return { name, dtype: held.dtype, shape: dimensions.of(shape, name), scale: portScale(held) };
+}
+
+interface Output {
+  readonly value: FixedValue;
+  readonly port: Port;
+}
+
+function lowerOutput(ctx: LoweringContext, dimensions: Dimensions, name: string): Output {
+  ctx.builder.origin = name;
+  const lowered: Lowered = ctx.logical(ctx.get(name));
+  const shape = dimensions.of(ctx.shapeOf(name), name);
+  if (lowered.format === undefined) {
+    return { value: lowered.value, port: { name, dtype: lowered.value.dtype, shape } };
+  }
+  const { scale } = lowered.format;
+  const real =
+    typeof scale === "number"
+      ? (lowered as Real)
+      : ctx.requantise(lowered as Real, { ...lowered.format, scale: maxScale(scale) });
+  return {
+    value: real.value,
+    port: { name, dtype: real.value.dtype, shape, scale: portScale(real.format) },
+  };
+}
+
+function portScale({ scale, zeroPoint }: Format): RealScale {
+  return { ...splitScale(maxScale(scale)), zeroPoint: BigInt(zeroPoint) };
+}
+
+/** The open dimensions of a model, in order of first sight. */
+class Dimensions {
+  readonly named: NamedDimension[] = [];
+
+  of(shape: readonly Dim[], port: string): Dimension[] {
+    return shape.map((dim, axis) => {
+      if (typeof dim === "number") return dim;
+      let index = this.named.findIndex((named) => named.name === dim);
+      if (index < 0) {
+        index =
+          this.named.push({
+            name: dim === "" ? `${port}_${String(axis)}` : dim,
+            maximum: OPEN_DIMENSION_MAXIMUM,
+          }) - 1;
+      }
+      return { dimension: index, multiplier: 1, offset: 0, divisor: 1 };
+    });
+  }
+}
+
+function assemble(
+  graph: Graph,
+  emitted: Emitted,
+  dimensions: Dimensions,
+  inputs: readonly Port[],
+  outputs: readonly Port[],
+  provenance: Record<string, string>,
+): Module {
+  return {
+    configuration: {
+      isaVersion: ISA_VERSION,
+      gasVersion: GAS_VERSION,
+      features: [],
+      dimensions: dimensions.named,
+      entries: [{ name: "main", function: 0, inputs, outputs }],
+      aggregations: [],
+    },
+    functions: [emitted.function],
+    aggregation: [],
+    parameters: emitted.parameters.map(({ dtype, dims, bytes }) => ({
+      dtype,
+      shape: dims,
+      root: chunkRoot(bytes),
+    })),
+    parameterData: emitted.parameters.map(({ bytes }) => bytes),
+    provenance: graph.name === "" ? provenance : { ...provenance, graph: graph.name },
+  };
+}
+
+/** What the compiler writes must validate. */
+function check(module: Module): void {
+  try {
+    validateModule(module);
+  } catch (error) {
+    if (error instanceof InvalidError)
+      throw new InternalError(
+        `the compiler wrote code that does not validate: ${error.message}`,
+        error.place,
+        error,
+      );
+    throw error;
+  }
+}

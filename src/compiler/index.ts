@@ -1,0 +1,10 @@
+/** `aivm/compiler`: ONNX models in, modules out. */
+export * from "../core/errors.js";
+export type { Calibration, ChannelRange, TensorRange } from "./calibration.js";
+export type { CompileOptions, CompileReport, CompileResult } from "./compile.js";
+export { compile, importSupported } from "./compile.js";
+export type { ImportOptions } from "./importModel.js";
+export { importModel } from "./importModel.js";
+export type { TensorReport } from "./lower/context.js";
+export type { Precision } from "./lower/profile.js";
+export { PRECISIONS } from "./lower/profile.js";

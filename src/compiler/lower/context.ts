@@ -1,0 +1,508 @@
+import type { Dtype } from "../../core/dtype.js";
+import { CompileError, InternalError } from "../../core/errors.js";
+import type { Calibration, TensorRange } from "../calibration.js";
+import type { FixedValue } from "../fixed/fixedGraph.js";
+import { FixedBuilder } from "../fixed/fixedGraph.js";
+import type { ConstantTensor, Dim, ElementType, Graph, GraphNode } from "../graph.js";
+import { connections, constantNumbers, isFloat, nodeError } from "../graph.js";
+import type { Profile } from "./profile.js";
+import { limitOf } from "./profile.js";
+import type { ChannelScale, Format, Lowered, Real, Scale } from "./real.js";
+import { format, identityAxes, mapScale, sameFormat, scaleAt } from "./real.js";
+import { roundScale, toMultiplier } from "./scale.js";
+
+/** How one value of the model is held, for the report. */
+export interface TensorReport {
+  readonly name: string;
+  readonly dtype: Dtype;
+  /** Scale, or the least and greatest of the channels' scales. */
+  readonly scale: readonly [number, number];
+  readonly zeroPoint: number;
+  /** Range in calibration. */
+  readonly range: readonly [number, number] | undefined;
+  /** Values of the calibration that saturate in this format, at most (bins of the histogram count whole). */
+  readonly clipped: number;
+  readonly count: number;
+}
+
+/** Everything that lowering one graph needs: the program so far, and what is known of the model. */
+export class LoweringContext {
+  readonly graph: Graph;
+  readonly calibration: Calibration;
+  readonly profile: Profile;
+  readonly builder = new FixedBuilder();
+  readonly reports: TensorReport[] = [];
+  /** Nodes that an earlier node's rule has taken in (an activation fused into a convolution). */
+  readonly absorbed = new Set<GraphNode>();
+  readonly #consumers: ReadonlyMap<string, readonly GraphNode[]>;
+  readonly #producers: ReadonlyMap<string, GraphNode>;
+  readonly #values = new Map<string, Lowered>();
+  readonly #reordered = new Map<FixedValue, Map<string, FixedValue>>();
+
+  constructor(graph: Graph, calibration: Calibration, profile: Profile) {
+    this.graph = graph;
+    this.calibration = calibration;
+    this.profile = profile;
+    const { consumers, producers } = connections(graph);
+    this.#consumers = consumers;
+    this.#producers = producers;
+  }
+
+  // --- what is known of the model -------------------------------------------------------------
+
+  consumersOf(name: string): readonly GraphNode[] {
+    return this.#consumers.get(name) ?? [];
+  }
+
+  producerOf(name: string): GraphNode | undefined {
+    return this.#producers.get(name);
+  }
+
+  /** The only reader of a value that nobody outside sees, or undefined. */
+  soleConsumer(name: string): GraphNode | undefined {
+    const consumers = this.consumersOf(name);
+    return consumers.length === 1 && !this.graph.outputs.includes(name) ? consumers[0] : undefined;
+  }
+
+  shapeOf(name: string): readonly Dim[] {
+    const shape = this.graph.values.get(name)?.shape;
+    if (shape === undefined) {
+      throw new CompileError(
+        "UnknownShape",
+        `the rank of "${name}" is not known; pin its dimensions with --dim`,
+        { name },
+      );
+    }
+    return shape;
+  }
+
+  elementTypeOf(name: string): ElementType {
+    const type = this.graph.values.get(name)?.elementType;
+    if (type === undefined) {
+      throw new CompileError("UnknownType", `the element type of "${name}" is not known`, { name });
+    }
+    return type;
+  }
+
+  /** Dimensions that must be numbers here. */
+  fixedDims(name: string, node: GraphNode): number[] {
+    return this.shapeOf(name).map((dim) => {
+      if (typeof dim === "number") return dim;
+      throw nodeError(
+        "OpenDimension",
+        node,
+        `needs dimension "${dim}" of "${name}" to be known; pin it with --dim ${dim}=N`,
+      );
+    });
+  }
+
+  constant(name: string): ConstantTensor | undefined {
+    return this.graph.initializers.get(name);
+  }
+
+  /** The constant behind input `index` of a node, or an error that says that it must be one. */
+  requireConstant(node: GraphNode, index: number): ConstantTensor {
+    const name = node.inputs[index];
+    const found = name === undefined ? undefined : this.constant(name);
+    if (found === undefined) {
+      throw nodeError(
+        "NotConstant",
+        node,
+        `input ${String(index)} ("${name ?? ""}") must be a constant`,
+      );
+    }
+    return found;
+  }
+
+  rangeOf(name: string): TensorRange | undefined {
+    return Object.hasOwn(this.calibration.tensors, name)
+      ? this.calibration.tensors[name]
+      : undefined;
+  }
+
+  // --- values ---------------------------------------------------------------------------------
+
+  define(name: string, lowered: Lowered): void {
+    this.#values.set(name, lowered);
+    if (lowered.format !== undefined) this.#report(name, lowered.format);
+  }
+
+  /** The program's value for a value of the model; constants become parameters when first read. */
+  get(name: string): Lowered {
+    const found = this.#values.get(name);
+    if (found !== undefined) return found;
+    const constant = this.constant(name);
+    if (constant === undefined)
+      throw new InternalError(`"${name}" is read before it is lowered`, { name });
+    const lowered = isFloat(constant.elementType)
+      ? this.realConstant(constant)
+      : this.integerConstant(constant);
+    this.#values.set(name, lowered);
+    return lowered;
+  }
+
+  /** A value that holds reals. */
+  real(name: string, node: GraphNode): Real {
+    const lowered = this.get(name);
+    if (lowered.format === undefined) {
+      throw nodeError("NotReal", node, `input "${name}" holds integers where reals are needed`);
+    }
+    return lowered as Real;
+  }
+
+  /** A real constant in i32 with 24 bits, so that its own rounding does not show. */
+  realConstant(constant: ConstantTensor): Real {
+    const values = constantNumbers(constant);
+    const greatest = values.reduce((max, v) => Math.max(max, Math.abs(v)), 0);
+    const scale = roundScale(greatest === 0 ? 1 : greatest / 0x7fffff);
+    const integers = values.map((v) => Math.floor(v / scale + 0.5));
+    return {
+      value: this.builder.constant("i32", constant.dims, integers),
+      axes: identityAxes(constant.dims.length),
+      format: format("i32", scale, 0, [-0x800000, 0x7fffff]),
+    };
+  }
+
+  integerConstant(constant: ConstantTensor): Lowered {
+    const dtype = integerDtype(constant.elementType);
+    return {
+      value: this.builder.constant(
+        dtype,
+        constant.dims,
+        constant.data as ArrayLike<number | bigint>,
+      ),
+      axes: identityAxes(constant.dims.length),
+    };
+  }
+
+  // --- layout ---------------------------------------------------------------------------------
+
+  /** The same value with its axes in the given order; a transposition where that changes memory. */
+  ordered<L extends Lowered>(x: L, axes: readonly number[]): L {
+    if (x.axes.every((axis, i) => axis === axes[i])) return x;
+    const perm = axes.map((axis) => x.axes.indexOf(axis));
+    const key = perm.join(",");
+    const known = this.#reordered.get(x.value) ?? new Map<string, FixedValue>();
+    this.#reordered.set(x.value, known);
+    let value = known.get(key);
+    if (value === undefined) {
+      const shape = perm.map((axis) => x.value.shape[axis]!);
+      const moved = perm.filter((axis) => x.value.shape[axis] !== 1);
+      const inOrder = moved.every((axis, i) => i === 0 || moved[i - 1]! < axis);
+      value = inOrder
+        ? this.reshaped(x.value, shape)
+        : this.builder.op("transpose", { perm }, [x.value], x.value.dtype, shape);
+      known.set(key, value);
+    }
+    return { ...x, value, axes };
+  }
+
+  /** The value in the model's own order of axes. */
+  logical<L extends Lowered>(x: L): L {
+    return this.ordered(x, identityAxes(x.axes.length));
+  }
+
+  /** The same elements under another shape; open dimensions are copied or inferred. */
+  reshaped(value: FixedValue, shape: readonly Dim[]): FixedValue {
+    if (shape.length === value.shape.length && shape.every((dim, i) => dim === value.shape[i]))
+      return value;
+    let inferred = false;
+    const dims = shape.map((dim) => {
+      if (typeof dim === "number") return dim;
+      const axis = value.shape.indexOf(dim);
+      if (axis >= 0) return -3 - axis;
+      if (inferred) {
+        throw new CompileError(
+          "OpenDimension",
+          `a reshape to [${shape.join(",")}] has more than one dimension that is open; pin one with --dim`,
+          {
+            name: this.builder.origin,
+          },
+        );
+      }
+      inferred = true;
+      return -1;
+    });
+    return this.builder.op("reshape", { dims }, [value], value.dtype, shape);
+  }
+
+  // --- formats --------------------------------------------------------------------------------
+
+  /**
+   * The format of a value by its calibrated range.
+   * @param interval what the producer lets through (a fused clamp), to narrow the range
+   * @param channels whether the producer can give each channel a scale
+   */
+  chooseFormat(
+    name: string,
+    node: GraphNode,
+    interval: readonly [number, number] = [-Infinity, Infinity],
+    channels: "perChannel" | "perTensor" = "perTensor",
+  ): Format {
+    const range = this.rangeOf(name);
+    if (range === undefined) {
+      throw nodeError(
+        "NotCalibrated",
+        node,
+        `the calibration has no range for "${name}"; calibrate this very model again`,
+      );
+    }
+    const clip = (x: number): number => Math.min(Math.max(x, interval[0]), interval[1]);
+    const width = this.#widthFor(name);
+    const unit = width.headroom / limitOf(width);
+    const greatest = Math.max(Math.abs(clip(range.min)), Math.abs(clip(range.max)));
+    const fallback = greatest === 0 ? 1 : greatest;
+    const limit = limitOf(width);
+    const bounds = [-limit - 1, limit] as const;
+    // A bound other than 0 would be another integer in each channel.
+    const oneBound = interval.every((x) => x === 0 || !Number.isFinite(x));
+    const byChannel =
+      channels === "perChannel" && oneBound ? this.#perChannel(name, range) : undefined;
+    if (byChannel === undefined) return format(width.dtype, roundScale(fallback * unit), 0, bounds);
+    const scales = byChannel.min.map((min, c) => {
+      const own = Math.max(Math.abs(clip(min)), Math.abs(clip(byChannel.max[c]!)));
+      // A channel that was almost silent in calibration may speak up later: it keeps a floor.
+      return roundScale(Math.max(own, fallback / 256) * unit);
+    });
+    return format(width.dtype, { axis: byChannel.axis, scales }, 0, bounds);
+  }
+
+  /** Inputs of the model keep the profile's full width; what reads them narrows them where it must. */
+  chooseInputFormat(name: string): Format {
+    const { activation } = this.profile;
+    const limit = limitOf(activation);
+    const range = this.rangeOf(name);
+    const greatest =
+      range === undefined ? 1 : Math.max(Math.abs(range.min), Math.abs(range.max)) || 1;
+    return format(activation.dtype, roundScale((greatest * activation.headroom) / limit), 0, [
+      -limit - 1,
+      limit,
+    ]);
+  }
+
+  #widthFor(name: string): Profile["activation"] {
+    const consumers = this.consumersOf(name);
+    const onlyContractions =
+      consumers.length > 0 &&
+      !this.graph.outputs.includes(name) &&
+      consumers.every((node) => this.#reachesOnlyContractions(node, name));
+    return onlyContractions ? this.profile.contractionInput : this.profile.activation;
+  }
+
+  #reachesOnlyContractions(node: GraphNode, name: string): boolean {
+    if (CONTRACTIONS.has(node.opType)) return node.inputs[0] === name || node.opType === "MatMul";
+    if (!PRESERVING.has(node.opType)) return false;
+    const output = node.outputs[0]!;
+    const consumers = this.consumersOf(output);
+    return (
+      consumers.length > 0 &&
+      !this.graph.outputs.includes(output) &&
+      consumers.every((next) => this.#reachesOnlyContractions(next, output))
+    );
+  }
+
+  /** Ranges by channel where every reader can take a scale for each channel. */
+  #perChannel(name: string, range: TensorRange): TensorRange["channels"][number] | undefined {
+    const channels = range.channels.find((c) => c.axis === 1);
+    if (channels === undefined || this.graph.outputs.includes(name)) return undefined;
+    const consumers = this.consumersOf(name);
+    const free = consumers.length > 0 && consumers.every((node) => this.#takesChannels(node, name));
+    return free ? channels : undefined;
+  }
+
+  #takesChannels(node: GraphNode, name: string): boolean {
+    if (node.opType === "Conv") {
+      if (node.inputs[0] !== name) return false;
+      const weights = this.constant(node.inputs[1] ?? "");
+      return weights?.dims[1] === 1;
+    }
+    if (node.opType !== "MaxPool" && node.opType !== "Relu") return false;
+    const output = node.outputs[0]!;
+    const consumers = this.consumersOf(output);
+    return (
+      consumers.length > 0 &&
+      !this.graph.outputs.includes(output) &&
+      consumers.every((next) => this.#takesChannels(next, output))
+    );
+  }
+
+  /** `x` in another format: one rescale, or nothing where the format is the same. */
+  requantise(x: Real, target: Format): Real {
+    if (sameFormat(x.format, target)) return x;
+    const unbiased = this.withoutZeroPoint(x);
+    const value = this.rescaled(unbiased, scaleRatio(unbiased.format.scale, target.scale), target);
+    return { value, axes: x.axes, format: target };
+  }
+
+  /** The same reals with a zero point of 0, wider where that needs room. */
+  withoutZeroPoint(x: Real): Real {
+    if (x.format.zeroPoint === 0) return x;
+    const wide = this.builder.op("cast", { dtype: "i32" }, [x.value], "i32", x.value.shape);
+    const shift = this.builder.scalar("i32", BigInt(x.format.zeroPoint));
+    const value = this.builder.op("sub", {}, [wide, shift], "i32", x.value.shape);
+    const { zeroPoint, lo, hi } = x.format;
+    return {
+      ...x,
+      value,
+      format: { ...x.format, dtype: "i32", zeroPoint: 0, lo: lo - zeroPoint, hi: hi - zeroPoint },
+    };
+  }
+
+  /**
+   * `rescale` of a value by a factor, or by one for each channel.
+   * @param factor real factor; along a logical axis where it is a channel scale
+   */
+  rescaled(
+    x: { readonly value: FixedValue; readonly axes: readonly number[] },
+    factor: Scale,
+    target: Format,
+  ): FixedValue {
+    const output = {
+      dtype: target.dtype,
+      zeroPoint: BigInt(target.zeroPoint),
+      lo: BigInt(target.lo),
+      hi: BigInt(target.hi),
+    };
+    const uniform =
+      typeof factor === "number"
+        ? factor
+        : factor.scales.every((s) => s === factor.scales[0])
+          ? factor.scales[0]
+          : undefined;
+    if (uniform !== undefined) {
+      return this.builder.op(
+        "rescale",
+        { ...toMultiplier(uniform), ...output },
+        [x.value],
+        target.dtype,
+        x.value.shape,
+      );
+    }
+    const { axis, scales } = factor as ChannelScale;
+    const trailing = x.axes.length - 1 - x.axes.indexOf(axis);
+    const dims = [scales.length, ...new Array<number>(trailing).fill(1)];
+    return this.rescaledByPosition(x.value, dims, scales, target);
+  }
+
+  /**
+   * `rescale` of a value by a factor for each position of its trailing axes.
+   * @param dims trailing physical dimensions that the factors run over
+   */
+  rescaledByPosition(
+    value: FixedValue,
+    dims: readonly number[],
+    factors: readonly number[],
+    target: Format,
+  ): FixedValue {
+    const multipliers = factors.map(toMultiplier);
+    return this.builder.op(
+      "rescale.by",
+      {
+        dtype: target.dtype,
+        zeroPoint: BigInt(target.zeroPoint),
+        lo: BigInt(target.lo),
+        hi: BigInt(target.hi),
+      },
+      [
+        value,
+        this.builder.constant(
+          "i32",
+          dims,
+          multipliers.map((m) => m.multiplier),
+        ),
+        this.builder.constant(
+          "i8",
+          dims,
+          multipliers.map((m) => m.shift),
+        ),
+      ],
+      target.dtype,
+      value.shape,
+    );
+  }
+
+  #report(name: string, held: Format): void {
+    const range = this.rangeOf(name);
+    const scales = typeof held.scale === "number" ? [held.scale] : held.scale.scales;
+    const limits = [
+      (held.lo - held.zeroPoint - 0.5) * Math.max(...scales),
+      (held.hi - held.zeroPoint + 0.5) * Math.max(...scales),
+    ] as const;
+    this.reports.push({
+      name,
+      dtype: held.dtype,
+      scale: [Math.min(...scales), Math.max(...scales)],
+      zeroPoint: held.zeroPoint,
+      range: range === undefined ? undefined : [range.min, range.max],
+      clipped: range === undefined ? 0 : clippedValues(range, limits),
+      count: range?.count ?? 0,
+    });
+  }
+}
+
+/** Operators that multiply and add; they read their first input as an activation. */
+export const CONTRACTIONS: ReadonlySet<string> = new Set([
+  "Conv",
+  "ConvTranspose",
+  "MatMul",
+  "Gemm",
+]);
+/** Operators that move or select values without changing them. */
+export const PRESERVING: ReadonlySet<string> = new Set([
+  "MaxPool",
+  "Reshape",
+  "Flatten",
+  "Squeeze",
+  "Unsqueeze",
+  "Transpose",
+  "Slice",
+  "Split",
+  "Relu",
+  "Identity",
+  "Expand",
+]);
+
+/** `from / to`, scale by scale. */
+export function scaleRatio(from: Scale, to: Scale): Scale {
+  if (typeof from === "number") return mapScale(to, (s) => from / s);
+  return mapScale(from, (s, c) => s / scaleAt(to, c));
+}
+
+function clippedValues(range: TensorRange, [lo, hi]: readonly [number, number]): number {
+  if (range.min >= lo && range.max <= hi) return 0;
+  const view = new DataView(new ArrayBuffer(4));
+  let clipped = 0;
+  for (const [bin, count] of range.histogram) {
+    view.setUint32(0, (bin << 20) >>> 0);
+    const inner = view.getFloat32(0);
+    view.setUint32(0, ((bin << 20) | 0xfffff) >>> 0);
+    const outer = view.getFloat32(0);
+    if (Math.max(inner, outer) > hi || Math.min(inner, outer) < lo) clipped += count;
+  }
+  return clipped;
+}
+
+/** The program's dtype for an integer type of the model. */
+export function integerDtype(type: ElementType): Dtype {
+  switch (type) {
+    case "bool":
+      return "bool";
+    case "uint8":
+      return "u8";
+    case "int8":
+      return "i8";
+    case "int16":
+      return "i16";
+    case "int32":
+    case "uint16":
+      return "i32";
+    case "int64":
+    case "uint32":
+      return "i64";
+    default:
+      throw new CompileError(
+        "UnsupportedType",
+        `tensors of ${type} cannot be held as integers here`,
+      );
+  }
+}

@@ -1,0 +1,327 @@
+/** Sums, differences, products, extremes, activations and quantisation, element by element. */
+import type { FixedValue } from "../fixed/fixedGraph.js";
+import type { Dim, GraphNode } from "../graph.js";
+import { expressionAttribute, isFloat, nodeError } from "../graph.js";
+import type { LoweringContext } from "./context.js";
+import { integerDtype, scaleRatio } from "./context.js";
+import { finish, lowerFunction, multiplyScales, quantizedFormat, withInterval } from "./finish.js";
+import type { Format, Lowered, Real } from "./real.js";
+import { format, identityAxes, maxScale } from "./real.js";
+import { exponentOf, roundScale, scaleByPowerOfTwo } from "./scale.js";
+
+/** Operands of one rank and one order of axes, that of the first that spans the result. */
+export function aligned<L extends Lowered>(
+  ctx: LoweringContext,
+  operands: readonly L[],
+  rank: number,
+): { operands: L[]; axes: readonly number[] } {
+  const widest = operands.find((x) => x.axes.length === rank && x.value.source.kind !== "constant");
+  const axes = widest?.axes ?? identityAxes(rank);
+  return {
+    axes,
+    operands: operands.map((x) => {
+      if (x.axes.length === 0) return x;
+      const lead = rank - x.axes.length;
+      if (lead === 0) return ctx.ordered(x, axes);
+      const inOrder = ctx.logical(x);
+      const shape: Dim[] = [...new Array<Dim>(lead).fill(1), ...inOrder.value.shape];
+      return ctx.ordered(shifted(ctx, inOrder, shape, lead), axes);
+    }),
+  };
+}
+
+/** The same value under `lead` more axes of 1 in front; channel scales move with their axis. */
+function shifted<L extends Lowered>(
+  ctx: LoweringContext,
+  x: L,
+  shape: readonly Dim[],
+  lead: number,
+): L {
+  const value = ctx.reshaped(x.value, shape);
+  const axes = identityAxes(shape.length);
+  const { format: f } = x;
+  if (f === undefined || typeof f.scale === "number") return { ...x, value, axes };
+  return { ...x, value, axes, format: { ...f, scale: { ...f.scale, axis: f.scale.axis + lead } } };
+}
+
+/** a + b or a − b, each at its own scale, rounded once. */
+export function lowerSum(ctx: LoweringContext, node: GraphNode, sign: 1 | -1): void {
+  if (lowerInteger(ctx, node, sign === 1 ? "add" : "sub")) return;
+  const rank = ctx.shapeOf(node.outputs[0]!).length;
+  const reals = node.inputs.map((name) => ctx.withoutZeroPoint(ctx.real(name, node)));
+  const { operands, axes } = aligned(ctx, reals, rank);
+  let left = uniform(ctx, operands[0]!);
+  for (let i = 1; i < operands.length - 1; i++)
+    left = wideSum(ctx, node, left, uniform(ctx, operands[i]!), axes);
+  const right = uniform(ctx, operands[operands.length - 1]!);
+  const shape = physicalShape(ctx, node, axes);
+  finish(ctx, node, axes, (target) => scaledSum(ctx, left, right, sign, target, shape));
+}
+
+function physicalShape(ctx: LoweringContext, node: GraphNode, axes: readonly number[]): Dim[] {
+  const shape = ctx.shapeOf(node.outputs[0]!);
+  return axes.map((axis) => shape[axis]!);
+}
+
+/** One scale for the whole tensor, in 32 bits where channels had their own. */
+function uniform(ctx: LoweringContext, x: Real): Real & { format: { scale: number } } {
+  const { scale, lo, hi } = x.format;
+  if (typeof scale === "number") return x as Real & { format: { scale: number } };
+  const fine = roundScale(maxScale(scale) / 256);
+  const reach = Math.min(Math.max(Math.abs(lo), hi) * 256, 0x7fffffff);
+  return ctx.requantise(x, format("i32", fine, 0, [-reach, reach])) as Real & {
+    format: { scale: number };
+  };
+}
+
+type UniformReal = Real & { format: { scale: number } };
+
+/** `rescale.add` with both factors over one power of two, as fine as 31 bits and shift 62 allow. */
+function scaledSum(
+  ctx: LoweringContext,
+  a: UniformReal,
+  b: UniformReal,
+  sign: 1 | -1,
+  target: Format,
+  shape: readonly Dim[],
+): FixedValue {
+  const to = target.scale as number;
+  const ra = a.format.scale / to;
+  const rb = b.format.scale / to;
+  // i32 operands times 31-bit factors would leave no room for the sum.
+  const bits = a.value.dtype === "i32" || b.value.dtype === "i32" ? 29 : 30;
+  const shift = Math.min(Math.max(bits - exponentOf(Math.max(ra, rb)), 1), 62);
+  const factor = (r: number): number =>
+    Math.min(Math.floor(scaleByPowerOfTwo(r, shift) + 0.5), 0x7fffffff);
+  return ctx.builder.op(
+    "rescale.add",
+    {
+      aMultiplier: factor(ra),
+      bMultiplier: sign * factor(rb),
+      shift,
+      dtype: target.dtype,
+      zeroPoint: BigInt(target.zeroPoint),
+      lo: BigInt(target.lo),
+      hi: BigInt(target.hi),
+    },
+    [a.value, b.value],
+    target.dtype,
+    shape,
+  );
+}
+
+/** A partial sum of many operands, in 32 bits. */
+function wideSum(
+  ctx: LoweringContext,
+  node: GraphNode,
+  a: UniformReal,
+  b: UniformReal,
+  axes: readonly number[],
+): UniformReal {
+  const reach =
+    Math.max(Math.abs(a.format.lo), a.format.hi) * a.format.scale +
+    Math.max(Math.abs(b.format.lo), b.format.hi) * b.format.scale;
+  const target = format("i32", roundScale(reach / 0x3fffffff)) as UniformReal["format"];
+  return {
+    value: scaledSum(ctx, a, b, 1, target, physicalShape(ctx, node, axes)),
+    axes,
+    format: target,
+  };
+}
+
+/** a · b: an exact product, one rescale. A product with a positive scalar is a change of scale. */
+export function lowerProduct(ctx: LoweringContext, node: GraphNode): void {
+  if (lowerInteger(ctx, node, "mul")) return;
+  const rank = ctx.shapeOf(node.outputs[0]!).length;
+  const reals = node.inputs.map((name) => ctx.withoutZeroPoint(ctx.real(name, node)));
+  const { operands, axes } = aligned(ctx, reals, rank);
+  const [a, b] = inPairOrder(operands as [Real, Real]);
+  const scale = multiplyScales(a.format.scale, b.format.scale);
+  const accumulator = a.value.dtype === "i32" ? "i64" : "i32";
+  const shape = physicalShape(ctx, node, axes);
+  const product = ctx.builder.op(
+    "mul.wide",
+    { accumulator },
+    [a.value, b.value],
+    accumulator,
+    shape,
+  );
+  finish(
+    ctx,
+    node,
+    axes,
+    (target) => ctx.rescaled({ value: product, axes }, scaleRatio(scale, target.scale), target),
+    "perChannel",
+  );
+}
+
+/** The wider operand first: pairs are i16·i8 and i32·i16, not the other way round. */
+function inPairOrder([a, b]: readonly [Real, Real]): readonly [Real, Real] {
+  const width = { bool: 0, i8: 1, u8: 2, i16: 3, i32: 4, i64: 5 } as const;
+  return width[a.value.dtype] >= width[b.value.dtype] ? [a, b] : [b, a];
+}
+
+/** Integer operands of the model: the instruction itself. */
+export function lowerInteger(
+  ctx: LoweringContext,
+  node: GraphNode,
+  op: "add" | "sub" | "mul" | "min" | "max" | "div.trunc",
+): boolean {
+  const type = ctx.elementTypeOf(node.outputs[0]!);
+  if (isFloat(type)) return false;
+  const dtype = integerDtype(type);
+  const rank = ctx.shapeOf(node.outputs[0]!).length;
+  const { operands, axes } = aligned(
+    ctx,
+    node.inputs.map((name) => ctx.get(name)),
+    rank,
+  );
+  const shape = physicalShape(ctx, node, axes);
+  const value = operands
+    .map((x) => x.value)
+    .reduce((a, b) => ctx.builder.op(op, {}, [a, b], dtype, shape));
+  ctx.define(node.outputs[0]!, { value, axes });
+  return true;
+}
+
+/** Elementwise extremes: both operands in the result's format, then the instruction. */
+export function lowerExtreme(ctx: LoweringContext, node: GraphNode, op: "min" | "max"): void {
+  if (lowerInteger(ctx, node, op)) return;
+  const rank = ctx.shapeOf(node.outputs[0]!).length;
+  const { operands, axes } = aligned(
+    ctx,
+    node.inputs.map((name) => ctx.real(name, node)),
+    rank,
+  );
+  const shape = physicalShape(ctx, node, axes);
+  finish(ctx, node, axes, (target) =>
+    operands
+      .map((x) => ctx.requantise(x, target).value)
+      .reduce((a, b) => ctx.builder.op(op, {}, [a, b], target.dtype, shape)),
+  );
+}
+
+/** Relu and Clip that nothing could take in: a clamp in the operand's own format. */
+export function lowerClamp(
+  ctx: LoweringContext,
+  node: GraphNode,
+  interval: readonly [number, number],
+): void {
+  const x = ctx.real(node.inputs[0]!, node);
+  const exact =
+    typeof x.format.scale === "number" || interval.every((v) => v === 0 || !Number.isFinite(v));
+  const input = exact ? x : ctx.requantise(x, format(x.format.dtype, maxScale(x.format.scale), 0));
+  const target = withInterval(input.format, interval);
+  const value = ctx.builder.op(
+    "clamp",
+    { lo: BigInt(target.lo), hi: BigInt(target.hi) },
+    [input.value],
+    target.dtype,
+    input.value.shape,
+  );
+  ctx.define(node.outputs[0]!, { value, axes: input.axes, format: target });
+}
+
+/** A function of one variable of a value that something else reads too. */
+export function lowerUnary(ctx: LoweringContext, node: GraphNode): void {
+  expressionAttribute(node, "expression");
+  const x = ctx.real(node.inputs[0]!, node);
+  lowerFunction(ctx, node, x.axes, (target) => ctx.requantise(x, target).value);
+}
+
+/** PRelu: x where it is not negative, slope · x elsewhere; both rounded once. */
+export function lowerPRelu(ctx: LoweringContext, node: GraphNode): void {
+  const rank = ctx.shapeOf(node.outputs[0]!).length;
+  const slope = ctx.constant(node.inputs[1]!);
+  if (slope === undefined) throw nodeError("NotConstant", node, "the slope must be a constant");
+  const input = ctx.withoutZeroPoint(ctx.real(node.inputs[0]!, node));
+  const { operands, axes } = aligned(ctx, [input, ctx.real(node.inputs[1]!, node)], rank);
+  const [x, factor] = operands as [Real, Real];
+  const { builder } = ctx;
+  const shape = physicalShape(ctx, node, axes);
+  const [a, b] = inPairOrder([x, factor]);
+  const product = builder.op("mul.wide", { accumulator: "i64" }, [a.value, b.value], "i64", shape);
+  const scale = multiplyScales(x.format.scale, factor.format.scale);
+  finish(
+    ctx,
+    node,
+    axes,
+    (target) => {
+      const negative = ctx.rescaled(
+        { value: product, axes },
+        scaleRatio(scale, target.scale),
+        target,
+      );
+      const positive = ctx.rescaled(x, scaleRatio(x.format.scale, target.scale), target);
+      const zero = builder.scalar(x.value.dtype, 0n);
+      const below = builder.op("lt", {}, [x.value, zero], "bool", x.value.shape);
+      return builder.op("select", {}, [below, negative, positive], target.dtype, shape);
+    },
+    "perChannel",
+  );
+}
+
+/** Reals to the integers that a quantised model states. */
+export function lowerQuantize(ctx: LoweringContext, node: GraphNode): void {
+  const target = quantizedFormat(ctx, node);
+  if (target === undefined) {
+    throw nodeError(
+      "UnsupportedQuantisation",
+      node,
+      "the scale and zero point must be one constant for the whole tensor",
+    );
+  }
+  const x = ctx.requantise(ctx.real(node.inputs[0]!, node), target);
+  ctx.define(node.outputs[0]!, { value: x.value, axes: x.axes });
+}
+
+/** The integers of a quantised model, seen as reals: nothing to compute. */
+export function lowerDequantize(ctx: LoweringContext, node: GraphNode): void {
+  const constant = ctx.constant(node.inputs[0]!);
+  if (constant !== undefined) {
+    // Weights and biases are read from where they are used; others become a real constant then.
+    if (ctx.consumersOf(node.outputs[0]!).every((c) => c.inputs.indexOf(node.outputs[0]!) > 0))
+      return;
+  }
+  const held = quantizedFormat(ctx, node);
+  const x = ctx.get(node.inputs[0]!);
+  if (held === undefined || x.format !== undefined) {
+    throw nodeError(
+      "UnsupportedQuantisation",
+      node,
+      "the scale and zero point must be one constant for the whole tensor",
+    );
+  }
+  ctx.define(node.outputs[0]!, {
+    value: x.value,
+    axes: x.axes,
+    format: { ...held, dtype: x.value.dtype },
+  });
+}
+
+/** A cast between float types changes nothing; between integers it is an instruction. */
+export function lowerCast(ctx: LoweringContext, node: GraphNode): void {
+  const x = ctx.get(node.inputs[0]!);
+  const to = ctx.elementTypeOf(node.outputs[0]!);
+  if (isFloat(to)) {
+    if (x.format !== undefined) {
+      ctx.define(node.outputs[0]!, x);
+      return;
+    }
+    const value =
+      x.value.dtype === "bool"
+        ? ctx.builder.op("cast", { dtype: "i8" }, [x.value], "i8", x.value.shape)
+        : x.value;
+    ctx.define(node.outputs[0]!, { value, axes: x.axes, format: format(value.dtype, 1) });
+    return;
+  }
+  const dtype = integerDtype(to);
+  if (x.format === undefined) {
+    ctx.define(node.outputs[0]!, {
+      ...x,
+      value: ctx.builder.op("cast", { dtype }, [x.value], dtype, x.value.shape),
+    });
+    return;
+  }
+  throw nodeError("UnsupportedCast", node, `a cast of reals to ${to} is not supported yet`);
+}

@@ -1,0 +1,330 @@
+/** Pools, reductions, arg-max and softmax. */
+import type { FixedValue } from "../fixed/fixedGraph.js";
+import type { Dim, GraphNode } from "../graph.js";
+import { intAttribute, intsAttribute, isFloat, nodeError } from "../graph.js";
+import { apply, x as variable } from "../expression.js";
+import type { LoweringContext } from "./context.js";
+import { integerDtype, scaleRatio } from "./context.js";
+import { finish } from "./finish.js";
+import { functionTable } from "./functionTable.js";
+import type { Format, Real } from "./real.js";
+import { channelsLast, format, maxScale, scaleAt } from "./real.js";
+import { roundScale } from "./scale.js";
+
+interface Window {
+  readonly kernel: readonly number[];
+  readonly strides: readonly number[];
+  readonly dilations: readonly number[];
+  readonly pads: readonly number[];
+}
+
+/** The window of a pool; what `ceil_mode` adds at the end becomes padding. */
+function windowOf(ctx: LoweringContext, node: GraphNode): Window {
+  const kernel = intsAttribute(node, "kernel_shape")!;
+  const strides = intsAttribute(node, "strides")!;
+  const dilations = intsAttribute(node, "dilations") ?? kernel.map(() => 1);
+  const pads = [...intsAttribute(node, "pads")!];
+  if ((intAttribute(node, "ceil_mode") ?? 0) === 0) return { kernel, strides, dilations, pads };
+  const spatial = kernel.length;
+  const input = ctx.fixedDims(node.inputs[0]!, node).slice(2);
+  const output = ctx.fixedDims(node.outputs[0]!, node).slice(2);
+  for (let i = 0; i < spatial; i++) {
+    const needed =
+      (output[i]! - 1) * strides[i]! + (kernel[i]! - 1) * dilations[i]! + 1 - input[i]! - pads[i]!;
+    pads[i + spatial] = Math.max(needed, pads[i + spatial]!);
+  }
+  return { kernel, strides, dilations, pads };
+}
+
+export function lowerMaxPool(ctx: LoweringContext, node: GraphNode): void {
+  if (node.outputs.length > 1)
+    throw nodeError("UnsupportedOutput", node, "indices of the maxima are not supported");
+  const source = ctx.get(node.inputs[0]!);
+  const x = ctx.ordered(source, channelsLast(source.axes.length));
+  const shape = ctx.shapeOf(node.outputs[0]!);
+  const value = ctx.builder.op(
+    "pool.max",
+    { ...windowOf(ctx, node) },
+    [x.value],
+    x.value.dtype,
+    x.axes.map((axis) => shape[axis]!),
+  );
+  ctx.define(node.outputs[0]!, { ...x, value });
+}
+
+export function lowerAveragePool(ctx: LoweringContext, node: GraphNode): void {
+  const source = ctx.withoutZeroPoint(ctx.real(node.inputs[0]!, node));
+  const x = ctx.ordered(source, channelsLast(source.axes.length));
+  const window = windowOf(ctx, node);
+  const shape = ctx.shapeOf(node.outputs[0]!);
+  const physical = x.axes.map((axis) => shape[axis]!);
+  const { builder } = ctx;
+  const dtype = x.value.dtype === "i32" ? "i64" : "i32";
+  const sums = builder.op("pool.sum", { ...window, dtype }, [x.value], dtype, physical);
+  const taps = window.kernel.reduce((a, b) => a * b, 1);
+  const padded = window.pads.some((p) => p > 0);
+  if (
+    !padded ||
+    ((intAttribute(node, "count_include_pad") ?? 0) === 1 &&
+      (intAttribute(node, "ceil_mode") ?? 0) === 0)
+  ) {
+    finish(
+      ctx,
+      node,
+      x.axes,
+      (target) =>
+        ctx.rescaled(
+          { value: sums, axes: x.axes },
+          divided(scaleRatio(x.format.scale, target.scale), taps),
+          target,
+        ),
+      "perChannel",
+    );
+    return;
+  }
+  // Windows over the border have fewer taps: a multiplier for each position.
+  const counts = windowCounts(ctx, node, window);
+  const spatial = ctx.fixedDims(node.outputs[0]!, node).slice(2);
+  finish(ctx, node, x.axes, (target) => {
+    // First the mean in 32 bits with 8 more bits than the input, then the target's format.
+    const scale = roundScale(maxScale(x.format.scale) / 256);
+    const factors = counts.map((n) => scaleAt(x.format.scale, 0) / (scale * n));
+    if (typeof x.format.scale !== "number")
+      throw nodeError("UnsupportedFormat", node, "an average over a padded border needs one scale");
+    const fine = format("i32", scale);
+    const means = ctx.rescaledByPosition(sums, [...spatial, 1], factors, fine);
+    return ctx.requantise({ value: means, axes: x.axes, format: fine }, target).value;
+  });
+}
+
+/** How many taps of the window lie inside, at each spatial position of the result. */
+function windowCounts(ctx: LoweringContext, node: GraphNode, window: Window): number[] {
+  const input = ctx.fixedDims(node.inputs[0]!, node).slice(2);
+  const output = ctx.fixedDims(node.outputs[0]!, node).slice(2);
+  const declared = intsAttribute(node, "pads")!;
+  const includePad = (intAttribute(node, "count_include_pad") ?? 0) === 1;
+  let counts = [1];
+  output.forEach((size, d) => {
+    const lo = includePad ? -declared[d]! : 0;
+    const hi = includePad ? input[d]! + declared[d + input.length]! : input[d]!;
+    const along = Array.from({ length: size }, (_, i) => {
+      const start = i * window.strides[d]! - window.pads[d]!;
+      let n = 0;
+      for (let t = 0; t < window.kernel[d]!; t++) {
+        const at = start + t * window.dilations[d]!;
+        if (at >= lo && at < hi) n++;
+      }
+      return Math.max(n, 1);
+    });
+    counts = counts.flatMap((c) => along.map((n) => c * n));
+  });
+  return counts;
+}
+
+function divided(scale: Format["scale"], by: number): Format["scale"] {
+  return typeof scale === "number"
+    ? scale / by
+    : { axis: scale.axis, scales: scale.scales.map((s) => s / by) };
+}
+
+/** GlobalAveragePool and GlobalMaxPool reduce all spatial axes. */
+export function lowerGlobalPool(ctx: LoweringContext, node: GraphNode, op: "mean" | "max"): void {
+  const rank = ctx.shapeOf(node.inputs[0]!).length;
+  reduce(
+    ctx,
+    node,
+    Array.from({ length: rank - 2 }, (_, i) => i + 2),
+    true,
+    op,
+  );
+}
+
+export function lowerReduce(
+  ctx: LoweringContext,
+  node: GraphNode,
+  op: "sum" | "mean" | "max" | "min",
+): void {
+  reduce(ctx, node, intsAttribute(node, "axes")!, (intAttribute(node, "keepdims") ?? 1) === 1, op);
+}
+
+function reduce(
+  ctx: LoweringContext,
+  node: GraphNode,
+  axes: readonly number[],
+  keepDims: boolean,
+  op: "sum" | "mean" | "max" | "min",
+): void {
+  const { builder } = ctx;
+  const source = ctx.get(node.inputs[0]!);
+  const x = source.format === undefined ? source : ctx.withoutZeroPoint(source as Real);
+  const physicalAxes = axes.map((axis) => x.axes.indexOf(axis)).sort((a, b) => a - b);
+  const kept: Dim[] = x.value.shape.map((dim, i) => (physicalAxes.includes(i) ? 1 : dim));
+  const outputShape = ctx.shapeOf(node.outputs[0]!);
+  const left = x.axes.filter((axis) => !axes.includes(axis));
+  const outAxes = keepDims
+    ? x.axes
+    : left.map((axis) => axis - axes.filter((a) => a < axis).length);
+  const squeeze = (value: FixedValue): FixedValue =>
+    keepDims
+      ? value
+      : ctx.reshaped(
+          value,
+          outAxes.map((axis) => outputShape[axis]!),
+        );
+
+  if (x.format === undefined || op === "max" || op === "min") {
+    const dtype = x.value.dtype;
+    if (op === "mean")
+      throw nodeError("UnsupportedType", node, "the mean of integers is not supported");
+    let value: FixedValue;
+    if (op === "sum") {
+      const wide = builder.op(
+        "reduce.sum",
+        { axes: physicalAxes, dtype: "i64" },
+        [x.value],
+        "i64",
+        kept,
+      );
+      value = dtype === "i64" ? wide : builder.op("cast", { dtype }, [wide], dtype, kept);
+    } else {
+      value = builder.op(
+        op === "max" ? "reduce.max" : "reduce.min",
+        { axes: physicalAxes },
+        [x.value],
+        dtype,
+        kept,
+      );
+    }
+    const f = x.format;
+    const plain =
+      f === undefined || typeof f.scale === "number" || (keepDims && !axes.includes(f.scale.axis));
+    if (!plain)
+      throw nodeError("UnsupportedFormat", node, "an extreme over channels needs one scale");
+    ctx.define(node.outputs[0]!, {
+      value: squeeze(value),
+      axes: outAxes,
+      ...(f === undefined ? {} : { format: f }),
+    });
+    return;
+  }
+  const real = x as Real;
+  const oneScale = typeof real.format.scale === "number" || !axes.includes(real.format.scale.axis);
+  const input = oneScale
+    ? real
+    : ctx.requantise(real, { ...real.format, scale: maxScale(real.format.scale) });
+  const count = op === "mean" ? axes.reduce((n, axis) => n * fixedDim(ctx, node, axis), 1) : 1;
+  const sums = builder.op(
+    "reduce.sum",
+    { axes: physicalAxes, dtype: "i64" },
+    [input.value],
+    "i64",
+    kept,
+  );
+  const lead = keepDims || typeof input.format.scale === "number";
+  const scale = lead ? input.format.scale : maxScale(input.format.scale);
+  finish(ctx, node, outAxes, (target) =>
+    squeeze(
+      ctx.rescaled(
+        { value: sums, axes: x.axes },
+        divided(scaleRatio(scale, target.scale), count),
+        target,
+      ),
+    ),
+  );
+}
+
+function fixedDim(ctx: LoweringContext, node: GraphNode, axis: number): number {
+  const dim = ctx.shapeOf(node.inputs[0]!)[axis];
+  if (typeof dim === "number") return dim;
+  throw nodeError(
+    "OpenDimension",
+    node,
+    `dimension "${String(dim)}" must be known; pin it with --dim ${String(dim)}=N`,
+  );
+}
+
+export function lowerArg(ctx: LoweringContext, node: GraphNode, op: "argmax" | "argmin"): void {
+  if ((intAttribute(node, "select_last_index") ?? 0) === 1)
+    throw nodeError("UnsupportedMode", node, "the last of equals is not supported");
+  const { builder } = ctx;
+  const axis = intAttribute(node, "axis")!;
+  const source = ctx.get(node.inputs[0]!);
+  const x = ctx.logical(
+    source.format === undefined || typeof source.format.scale === "number"
+      ? source
+      : ctx.requantise(source as Real, { ...source.format, scale: maxScale(source.format.scale) }),
+  );
+  const kept = x.value.shape.map((dim, i) => (i === axis ? 1 : dim));
+  const index = builder.op(op, { axis }, [x.value], "i32", kept);
+  const value = builder.op("cast", { dtype: integerDtype("int64") }, [index], "i64", kept);
+  const shape = ctx.shapeOf(node.outputs[0]!);
+  ctx.define(node.outputs[0]!, { value: ctx.reshaped(value, shape), axes: shape.map((_, i) => i) });
+}
+
+/** Fractional bits of exponentials inside softmax. */
+const EXP_BITS = 24;
+/** Probabilities leave softmax with this many fractional bits before they are rounded to the result. */
+const RATIO_BITS = 30;
+/** e^−16 is below half a step of 16 bits. */
+const LOWEST_EXPONENT = -16;
+
+/**
+ * Softmax from exact parts: the greatest score is subtracted in integers, exponentials come from
+ * one table, their sum is exact, and the quotient is rounded once.
+ */
+export function lowerSoftmax(ctx: LoweringContext, node: GraphNode): void {
+  if (!isFloat(ctx.elementTypeOf(node.outputs[0]!)))
+    throw nodeError("UnsupportedType", node, "softmax needs reals");
+  const { builder } = ctx;
+  const source = ctx.withoutZeroPoint(ctx.real(node.inputs[0]!, node));
+  const x =
+    typeof source.format.scale === "number"
+      ? source
+      : ctx.requantise(source, { ...source.format, scale: maxScale(source.format.scale) });
+  const axis = x.axes.indexOf(intAttribute(node, "axis") ?? x.axes.length - 1);
+  const shape = x.value.shape;
+  const kept = shape.map((dim, i) => (i === axis ? 1 : dim));
+  const scores =
+    x.value.dtype === "i32"
+      ? x.value
+      : builder.op("cast", { dtype: "i32" }, [x.value], "i32", shape);
+  const greatest = builder.op("reduce.max", { axes: [axis] }, [scores], "i32", kept);
+  const below = builder.op("sub", {}, [scores, greatest], "i32", shape);
+  const output = format("i32", roundScale(1 / (1 << EXP_BITS)));
+  const table = functionTable(
+    apply("Exp", variable),
+    [LOWEST_EXPONENT, 0],
+    output.scale as number,
+    output,
+  );
+  const exponent = ctx.rescaled(
+    { value: below, axes: x.axes },
+    scaleRatio(x.format.scale, table.argument.scale),
+    table.argument,
+  );
+  const entries = builder.constant(table.dtype, [table.entries.length], table.entries);
+  const powers =
+    table.kind === "direct"
+      ? builder.op("lut", {}, [exponent, entries], "i32", shape)
+      : builder.op(
+          "lut.interpolate",
+          { segmentsLog2: table.segmentsLog2, guardBits: table.guardBits, dtype: "i32" },
+          [exponent, entries],
+          "i32",
+          shape,
+        );
+  const wide = builder.op("cast", { dtype: "i64" }, [powers], "i64", shape);
+  const total = builder.op("reduce.sum", { axes: [axis], dtype: "i64" }, [wide], "i64", kept);
+  const scaled = builder.op(
+    "shl",
+    {},
+    [wide, builder.scalar("i64", BigInt(RATIO_BITS))],
+    "i64",
+    shape,
+  );
+  const ratio = builder.op("div.floor", {}, [scaled, total], "i64", shape);
+  const unit = 1 / (1 << RATIO_BITS);
+  finish(ctx, node, x.axes, (target) =>
+    ctx.rescaled({ value: ratio, axes: x.axes }, scaleRatio(unit, target.scale), target),
+  );
+}

@@ -1,0 +1,91 @@
+/** Which operators there are, and how each is lowered. */
+import type { GraphNode } from "../graph.js";
+import { floatAttribute, operatorName } from "../graph.js";
+import type { LoweringContext } from "./context.js";
+import { lowerConv, lowerGemm, lowerMatMul } from "./contraction.js";
+import {
+  lowerCast,
+  lowerClamp,
+  lowerDequantize,
+  lowerExtreme,
+  lowerPRelu,
+  lowerProduct,
+  lowerQuantize,
+  lowerSum,
+  lowerUnary,
+} from "./elementwise.js";
+import {
+  lowerConcat,
+  lowerExpand,
+  lowerGather,
+  lowerPad,
+  lowerReshape,
+  lowerResize,
+  lowerSlice,
+  lowerTranspose,
+} from "./movement.js";
+import {
+  lowerArg,
+  lowerAveragePool,
+  lowerGlobalPool,
+  lowerMaxPool,
+  lowerReduce,
+  lowerSoftmax,
+} from "./reduction.js";
+
+type Rule = (ctx: LoweringContext, node: GraphNode) => void;
+
+/** Rules by operator, in the normal form of `normalise.ts`. */
+const RULES: Readonly<Record<string, Rule>> = {
+  Add: (ctx, node) => lowerSum(ctx, node, 1),
+  ArgMax: (ctx, node) => lowerArg(ctx, node, "argmax"),
+  ArgMin: (ctx, node) => lowerArg(ctx, node, "argmin"),
+  AveragePool: lowerAveragePool,
+  Cast: lowerCast,
+  Clip: (ctx, node) =>
+    lowerClamp(ctx, node, [floatAttribute(node, "min")!, floatAttribute(node, "max")!]),
+  Concat: lowerConcat,
+  Conv: lowerConv,
+  DequantizeLinear: lowerDequantize,
+  Expand: lowerExpand,
+  Gather: lowerGather,
+  Gemm: lowerGemm,
+  GlobalAveragePool: (ctx, node) => lowerGlobalPool(ctx, node, "mean"),
+  GlobalMaxPool: (ctx, node) => lowerGlobalPool(ctx, node, "max"),
+  Identity: (ctx, node) => ctx.define(node.outputs[0]!, ctx.get(node.inputs[0]!)),
+  MatMul: lowerMatMul,
+  Max: (ctx, node) => lowerExtreme(ctx, node, "max"),
+  MaxPool: lowerMaxPool,
+  Min: (ctx, node) => lowerExtreme(ctx, node, "min"),
+  Mul: lowerProduct,
+  PRelu: lowerPRelu,
+  Pad: lowerPad,
+  QuantizeLinear: lowerQuantize,
+  ReduceMax: (ctx, node) => lowerReduce(ctx, node, "max"),
+  ReduceMean: (ctx, node) => lowerReduce(ctx, node, "mean"),
+  ReduceMin: (ctx, node) => lowerReduce(ctx, node, "min"),
+  ReduceSum: (ctx, node) => lowerReduce(ctx, node, "sum"),
+  Relu: (ctx, node) => lowerClamp(ctx, node, [0, Infinity]),
+  Reshape: lowerReshape,
+  Resize: lowerResize,
+  Slice: lowerSlice,
+  Softmax: lowerSoftmax,
+  Sub: (ctx, node) => lowerSum(ctx, node, -1),
+  Sum: (ctx, node) => lowerSum(ctx, node, 1),
+  Transpose: lowerTranspose,
+  "aivm.Linear": lowerMatMul,
+  "aivm.Unary": lowerUnary,
+};
+
+/** Operators that can be lowered, as `listUnsupported` takes them. */
+export const SUPPORTED: ReadonlySet<string> = new Set(Object.keys(RULES));
+
+/** Lowers every node of the context's graph, in order. */
+export function lowerNodes(ctx: LoweringContext, onNode: (done: number) => void): void {
+  ctx.graph.nodes.forEach((node, i) => {
+    onNode(i);
+    if (ctx.absorbed.has(node)) return;
+    ctx.builder.origin = node.name;
+    RULES[operatorName(node)]!(ctx, node);
+  });
+}

@@ -1,0 +1,154 @@
+/** Weights of contractions: from reals, or from the integers of a quantised model, to integers. */
+import type { Dtype } from "../../core/dtype.js";
+import type { ConstantTensor, GraphNode } from "../graph.js";
+import { constantNumbers, isFloat, nodeError } from "../graph.js";
+import type { LoweringContext } from "./context.js";
+import type { Profile } from "./profile.js";
+import { roundScale } from "./scale.js";
+
+/** A constant operand: reals, or integers with scales that the model itself gives. */
+export interface WeightSource {
+  readonly dims: readonly number[];
+  /** Reals; for quantised weights the integers less their zero point. */
+  readonly values: readonly number[];
+  /** Present for quantised weights: the scales, one or one along `axis`. */
+  readonly quantised?: { readonly scales: readonly number[]; readonly axis: number };
+}
+
+/** Integers of a weight matrix [K, outputs], row-major. */
+export interface QuantisedWeights {
+  readonly integers: Int32Array;
+  /** Real value of 1 in each column, activation scales folded in or not as the caller had them. */
+  readonly scales: readonly number[];
+  readonly dtype: Dtype;
+  readonly bits: number;
+  /** Σ |w| of each column. */
+  readonly magnitudes: readonly number[];
+}
+
+/** A constant input of a contraction, through a DequantizeLinear of constants where there is one. */
+export function weightSource(
+  ctx: LoweringContext,
+  node: GraphNode,
+  index: number,
+): WeightSource | undefined {
+  const name = node.inputs[index];
+  if (name === undefined || name === "") return undefined;
+  const constant = ctx.constant(name);
+  if (constant !== undefined) {
+    if (!isFloat(constant.elementType)) return undefined;
+    return { dims: constant.dims, values: constantNumbers(constant) };
+  }
+  const producer = ctx.producerOf(name);
+  if (producer?.opType !== "DequantizeLinear" || producer.domain !== "") return undefined;
+  const integers = ctx.constant(producer.inputs[0]!);
+  const scale = ctx.constant(producer.inputs[1]!);
+  const zeroName = producer.inputs[2] ?? "";
+  const zero = zeroName === "" ? undefined : ctx.constant(zeroName);
+  if (integers === undefined || scale === undefined || (zeroName !== "" && zero === undefined))
+    return undefined;
+  const scales = constantNumbers(scale);
+  const zeros = zero === undefined ? [0] : constantNumbers(zero);
+  const axis = dequantiseAxis(producer, integers);
+  const inner = integers.dims.slice(axis + 1).reduce((a, b) => a * b, 1);
+  const length = integers.dims[axis] ?? 1;
+  if (scales.length !== 1 && scales.length !== length) {
+    throw nodeError(
+      "BadQuantisation",
+      producer,
+      `${String(scales.length)} scales do not fit axis ${String(axis)} of ${String(length)}`,
+    );
+  }
+  const channel = (i: number): number => Math.floor(i / inner) % length;
+  const values = constantNumbers(integers).map(
+    (v, i) => v - (zeros.length === 1 ? zeros[0]! : zeros[channel(i)]!),
+  );
+  return { dims: integers.dims, values, quantised: { scales: scales.map(roundScale), axis } };
+}
+
+function dequantiseAxis(node: GraphNode, x: ConstantTensor): number {
+  const attribute = node.attributes.get("axis");
+  const axis = attribute?.type === "int" ? Number(attribute.value) : 1;
+  return axis < 0 ? axis + x.dims.length : Math.min(axis, Math.max(x.dims.length - 1, 0));
+}
+
+/**
+ * Rounds the columns of a matrix [K, outputs]. A column takes the finest scale for which its
+ * integers fit and `activationBound · Σ|w| + |bias|` stays below 2^31, so that engines may sum in
+ * 32 bits; but never a coarser one than the profile's least magnitude gives.
+ *
+ * @param bias in units of the activation scale, as the columns are
+ */
+export function quantiseColumns(
+  reals: Float64Array,
+  outputs: number,
+  bias: readonly number[],
+  activationBound: number,
+  { weight }: Profile,
+): QuantisedWeights {
+  const rows = reals.length / outputs;
+  const integers = new Int32Array(reals.length);
+  const scales: number[] = [];
+  const magnitudes: number[] = [];
+  let greatestInteger = 1;
+  for (let o = 0; o < outputs; o++) {
+    let greatest = 0;
+    let sum = 0;
+    for (let k = 0; k < rows; k++) {
+      const magnitude = Math.abs(reals[k * outputs + o]!);
+      if (magnitude > greatest) greatest = magnitude;
+      sum += magnitude;
+    }
+    let scale = 1;
+    if (greatest > 0) {
+      const finest = greatest / weight.most;
+      // Rounding adds at most half a unit a row.
+      const room = 0x7fffffff - activationBound * rows * 0.5;
+      const provable =
+        room > 0 ? (activationBound * sum + Math.abs(bias[o] ?? 0)) / room : Infinity;
+      scale = roundScale(Math.max(finest, Math.min(provable, greatest / weight.least)));
+    } else if ((bias[o] ?? 0) !== 0) {
+      scale = roundScale(Math.abs(bias[o]!) / 0x3fffffff);
+    }
+    let total = 0;
+    for (let k = 0; k < rows; k++) {
+      const i = k * outputs + o;
+      const q = Math.min(Math.max(Math.floor(reals[i]! / scale + 0.5), -weight.most), weight.most);
+      integers[i] = q;
+      total += Math.abs(q);
+      if (Math.abs(q) > greatestInteger) greatestInteger = Math.abs(q);
+    }
+    scales.push(scale);
+    magnitudes.push(total);
+  }
+  return { integers, scales, dtype: weight.dtype, bits: signedBits(greatestInteger), magnitudes };
+}
+
+/** Integers that the model itself gives, as a matrix [K, outputs]. */
+export function keepColumns(
+  integers: Int32Array,
+  outputs: number,
+  scales: readonly number[],
+): QuantisedWeights {
+  const magnitudes = new Array<number>(outputs).fill(0);
+  let greatest = 1;
+  let fitsByte = true;
+  for (let i = 0; i < integers.length; i++) {
+    const q = integers[i]!;
+    magnitudes[i % outputs]! += Math.abs(q);
+    greatest = Math.max(greatest, q < 0 ? -q - 1 : q);
+    if (q < -128 || q > 127) fitsByte = false;
+  }
+  return {
+    integers,
+    scales: scales.length === 1 ? new Array<number>(outputs).fill(scales[0]!) : scales,
+    dtype: fitsByte ? "i8" : "i16",
+    bits: fitsByte ? 8 : Math.max(signedBits(greatest), 9),
+    magnitudes,
+  };
+}
+
+/** Bits of a signed integer that holds ±magnitude. */
+function signedBits(magnitude: number): number {
+  return 33 - Math.clz32(magnitude);
+}

@@ -15,8 +15,9 @@ import type { RunOptions, RunResult, RunTarget } from "./run.js";
 import { Run } from "./run.js";
 
 export interface InstantiateOptions {
-  /** The engine; the caller disposes of it, after the instance. */
   readonly backend: Backend;
+  /** Whether the instance disposes of the backend when it has ended; else the caller does. */
+  readonly ownsBackend?: boolean | undefined;
   /** Where parameters are that the module does not carry, by root. */
   readonly parameters?: ParameterStore | undefined;
 }
@@ -47,7 +48,8 @@ export function instantiate(source: Uint8Array | Module, options: InstantiateOpt
   if (new Uint8Array(Uint16Array.of(1).buffer)[0] !== 1) {
     throw new HostError("BigEndian", "AIVM runs on little-endian hosts only");
   }
-  return new Instance(linkProgram(source, options.backend, options.parameters));
+  const program = linkProgram(source, options.backend, options.parameters);
+  return new Instance(program, options.ownsBackend ?? false);
 }
 
 /**
@@ -56,15 +58,22 @@ export function instantiate(source: Uint8Array | Module, options: InstantiateOpt
  */
 export class Instance {
   readonly #program: Program;
+  readonly #ownsBackend: boolean;
   #active = 0;
   #disposed = false;
 
-  constructor(program: Program) {
+  constructor(program: Program, ownsBackend: boolean) {
     this.#program = program;
+    this.#ownsBackend = ownsBackend;
   }
 
   get module(): Module {
     return this.#program.module;
+  }
+
+  /** The engine; for its name and statistics. */
+  get backend(): Backend {
+    return this.#program.backend;
   }
 
   /** Identity of the module: 64 lower-case hexadecimal digits. */
@@ -131,15 +140,21 @@ export class Instance {
 
   /** Gives back what the instance holds, at once or when its last run has ended. */
   dispose(): void {
+    if (this.#disposed) return;
     this.#disposed = true;
-    if (this.#active === 0) this.#program.constants.dispose();
+    if (this.#active === 0) this.#end();
+  }
+
+  #end(): void {
+    this.#program.constants.dispose();
+    if (this.#ownsBackend) this.#program.backend.dispose();
   }
 
   #start(target: RunTarget, options: RunOptions): Run {
     if (this.#disposed) throw new InputError("Disposed", "the instance has been disposed of");
     const run = new Run(this.#program, target, options, () => {
       this.#active--;
-      if (this.#disposed && this.#active === 0) this.#program.constants.dispose();
+      if (this.#disposed && this.#active === 0) this.#end();
     });
     this.#active++;
     return run;

@@ -20,7 +20,6 @@ export interface Contraction {
   sums: (typeof SUMS)[keyof typeof SUMS];
   /** What `planRuns` wrote, for `SUMS.runs`. */
   runs: Address;
-  runCount: number;
   epilogue: Address;
   dst: Address;
   dstRowBytes: number;
@@ -30,8 +29,11 @@ export interface Contraction {
   window: Address;
 }
 
-/** How sums are held: in i32 (proved), in i32 over runs, or in i64 from 32-bit operands. */
-export const SUMS = { i32: 0, runs: 1, wide: 2 } as const;
+/**
+ * How sums are held: in i32 (proved); in i32 over the runs of `planRuns`; in i64, for 32-bit operands;
+ * in i32 over both halves of B, from `splitPairs`.
+ */
+export const SUMS = { i32: 0, runs: 1, wide: 2, split: 3 } as const;
 
 const CONTRACTION = [
   "m",
@@ -43,7 +45,6 @@ const CONTRACTION = [
   "b",
   "sums",
   "runs",
-  "runCount",
   "epilogue",
   "dst",
   "dstRowBytes",

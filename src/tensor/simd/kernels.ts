@@ -19,14 +19,9 @@ export interface Kernels {
     n: number,
     dst: Address,
   ): void;
-  planRuns(
-    packed: Address,
-    k: number,
-    n: number,
-    limit: number,
-    sums: Address,
-    runs: Address,
-  ): number;
+  runsBytes(k: number, n: number): number;
+  planRuns(packed: Address, k: number, n: number, limit: number, runs: Address): number;
+  splitPairs(packed: Address, bytes: number, dst: Address): void;
   contract(contraction: Address): void;
   contractScratchBytes(k: number, n: number): number;
   rescale(

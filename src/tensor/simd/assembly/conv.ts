@@ -5,10 +5,10 @@ import { Epilogue, finish, resultBytes } from "./epilogue";
 import { GROUP_BYTES, PANEL, accumulateI32, accumulateI64, accumulateWide } from "./gemm";
 import { I16, I32, I8, U8, byteSize, load4 } from "./types";
 
-/** How sums are held: see `planRuns`. */
+/** How sums are held; 1 is over the runs of `planRuns`. */
 const SUMS_I32: i32 = 0;
-const SUMS_RUNS: i32 = 1;
 const SUMS_WIDE: i32 = 2;
+const SUMS_SPLIT: i32 = 3;
 
 /** Fields and their order are mirrored by `CONTRACTION` in `../descriptors.ts`. */
 @unmanaged
@@ -20,11 +20,10 @@ export class Contraction {
   a: usize;
   aType: i32;
   aRowBytes: usize;
-  /** B as `pack` left it. */
+  /** B as `pack` left it, or `splitPairs`. */
   b: usize;
   sums: i32;
   runs: usize;
-  runCount: i32;
   /** An `Epilogue`. */
   epilogue: usize;
   dst: usize;
@@ -169,6 +168,7 @@ export function contract(args: usize): void {
   const rowsPerBlock = blockRows(k);
   const colsPerBlock = blockCols(rowsPerBlock, n);
   const pairs = kEven >> 1;
+  const lowPlane = sums == SUMS_SPLIT ? <usize>((n + 7) >> 3) * (<usize>pairs << 5) : 0;
   const panelBytes = wide ? <usize>k << 5 : <usize>pairs << 5;
   const ldStrip = <usize>colsPerBlock << (sums == SUMS_I32 ? 2 : 3);
   const strip = (c.scratch + 15) & ~15;
@@ -179,6 +179,7 @@ export function contract(args: usize): void {
   const lda = inPlace ? c.aRowBytes : wide ? <usize>k << 2 : <usize>kEven << 1;
   const dstBytes = resultBytes(e);
   for (let i = 0; i < c.m; i += rowsPerBlock) {
+    let runs = c.runs;
     const rows = min(rowsPerBlock, c.m - i);
     let a = block;
     if (inPlace) a = c.a + <usize>i * lda;
@@ -190,7 +191,9 @@ export function contract(args: usize): void {
       const b = c.b + <usize>(j >> 3) * panelBytes;
       if (sums == SUMS_I32) accumulateI32(a, lda, rows, b, panels, pairs, strip, ldStrip);
       else if (wide) accumulateWide(a, lda, rows, b, panels, k, strip, ldStrip);
-      else accumulateI64(a, lda, rows, b, panels, pairs, c.runs, c.runCount, strip, ldStrip, groups);
+      else {
+        runs = accumulateI64(a, lda, rows, b, panels, pairs, runs, lowPlane, strip, ldStrip, groups);
+      }
       finish(
         e, sums != SUMS_I32, strip, ldStrip, rows, j, cols,
         c.dst + <usize>i * c.dstRowBytes + <usize>j * dstBytes, c.dstRowBytes, narrow,

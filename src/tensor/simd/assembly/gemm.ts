@@ -9,6 +9,8 @@ const TILE: i32 = 6;
 const TILE_BYTES: usize = 6 * 32;
 /** Runs that are combined at once; the sums of a group stay in the first-level cache. */
 const GROUP: i32 = 16;
+/** Pairs of k whose products of any i16 with values in −128..128 surely fit i32: 508·2^7·2^15 < 2^31. */
+const SPLIT_RUN: i32 = 254;
 /** Bytes of scratch that `accumulateI64` uses. */
 export const GROUP_BYTES: usize = 16 * 6 * 32;
 
@@ -17,7 +19,11 @@ function mac(sum: v128, x: v128, y: v128): v128 {
   return i32x4.add(sum, i32x4.dot_i16x8_s(x, y));
 }
 
-/** Six rows by one panel: `out[r][c] = init + Σ a[r][k]·b[k][c]` over `pairs` pairs of k. */
+/**
+ * Six rows by one panel: `out[r][c] = init + Σ a[r][k]·b[k][c]` over an even number of pairs of k.
+ * A second loop here for an odd one, or 64-bit sums, would cost a quarter of the speed: V8 then keeps
+ * accumulators in memory.
+ */
 function tile6x8(a0: usize, lda: usize, b: usize, pairs: i32, init: i32, out: usize, ldo: usize): void {
   let a1 = a0 + lda, a2 = a1 + lda, a3 = a2 + lda, a4 = a3 + lda, a5 = a4 + lda;
   let c00 = i32x4.splat(init), c01 = c00, c10 = c00, c11 = c00, c20 = c00, c21 = c00;
@@ -40,15 +46,6 @@ function tile6x8(a0: usize, lda: usize, b: usize, pairs: i32, init: i32, out: us
     x = v128.load32_splat(a5, 4); c50 = mac(c50, x, b0); c51 = mac(c51, x, b1);
     a0 += 8; a1 += 8; a2 += 8; a3 += 8; a4 += 8; a5 += 8; b += 64;
   }
-  if (pairs & 1) {
-    b0 = v128.load(b); b1 = v128.load(b, 16);
-    x = v128.load32_splat(a0); c00 = mac(c00, x, b0); c01 = mac(c01, x, b1);
-    x = v128.load32_splat(a1); c10 = mac(c10, x, b0); c11 = mac(c11, x, b1);
-    x = v128.load32_splat(a2); c20 = mac(c20, x, b0); c21 = mac(c21, x, b1);
-    x = v128.load32_splat(a3); c30 = mac(c30, x, b0); c31 = mac(c31, x, b1);
-    x = v128.load32_splat(a4); c40 = mac(c40, x, b0); c41 = mac(c41, x, b1);
-    x = v128.load32_splat(a5); c50 = mac(c50, x, b0); c51 = mac(c51, x, b1);
-  }
   v128.store(out, c00); v128.store(out, c01, 16); out += ldo;
   v128.store(out, c10); v128.store(out, c11, 16); out += ldo;
   v128.store(out, c20); v128.store(out, c21, 16); out += ldo;
@@ -57,7 +54,7 @@ function tile6x8(a0: usize, lda: usize, b: usize, pairs: i32, init: i32, out: us
   v128.store(out, c50); v128.store(out, c51, 16);
 }
 
-/** One row by one panel. */
+/** One row by one panel, as `tile6x8`. */
 function tile1x8(a: usize, b: usize, pairs: i32, init: i32, out: usize): void {
   let c0 = i32x4.splat(init), c1 = c0, d0 = i32x4.splat(0), d1 = d0;
   for (let i = pairs >> 1; i > 0; --i, a += 8, b += 64) {
@@ -65,17 +62,35 @@ function tile1x8(a: usize, b: usize, pairs: i32, init: i32, out: usize): void {
     c0 = mac(c0, x, v128.load(b)); c1 = mac(c1, x, v128.load(b, 16));
     d0 = mac(d0, y, v128.load(b, 32)); d1 = mac(d1, y, v128.load(b, 48));
   }
-  if (pairs & 1) {
-    const x = v128.load32_splat(a);
-    c0 = mac(c0, x, v128.load(b)); c1 = mac(c1, x, v128.load(b, 16));
-  }
   v128.store(out, i32x4.add(c0, d0));
   v128.store(out, i32x4.add(c1, d1), 16);
 }
 
+/** Adds the products of one pair of k. */
+function addPair(a: usize, lda: usize, rows: i32, b: usize, out: usize, ldo: usize): void {
+  const b0 = v128.load(b), b1 = v128.load(b, 16);
+  for (; rows > 0; --rows, a += lda, out += ldo) {
+    const x = v128.load32_splat(a);
+    v128.store(out, mac(v128.load(out), x, b0));
+    v128.store(out, mac(v128.load(out, 16), x, b1), 16);
+  }
+}
+
+/** Six rows (if `tile`) or one by one panel over any number of pairs. */
+function tileSums(
+  tile: bool, a: usize, lda: usize, b: usize, pairs: i32, init: i32, out: usize, ldo: usize,
+): void {
+  if (tile) tile6x8(a, lda, b, pairs, init, out, ldo);
+  else tile1x8(a, b, pairs, init, out);
+  if (pairs & 1) {
+    const last = <usize>(pairs - 1);
+    addPair(a + (last << 2), lda, tile ? TILE : 1, b + (last << 5), out, ldo);
+  }
+}
+
 /**
- * First row of the tile after the one at `r`, or `rows`. A last tile of three rows or more overlaps
- * the one before it, which costs less than three single rows.
+ * Whether a tile comes next, rather than a row. A last tile of three rows or more overlaps the one
+ * before it, which costs less than three single rows.
  */
 @inline
 function isTile(r: i32, rows: i32): bool {
@@ -88,37 +103,27 @@ export function accumulateI32(
 ): void {
   for (let p = 0; p < panels; ++p, b += <usize>pairs << 5, strip += 32) {
     for (let r = 0; r < rows; ) {
-      if (isTile(r, rows)) {
-        r = min(r, rows - TILE);
-        tile6x8(a + <usize>r * lda, lda, b, pairs, 0, strip + <usize>r * ldStrip, ldStrip);
-        r += TILE;
-      } else {
-        tile1x8(a + <usize>r * lda, b, pairs, 0, strip + <usize>r * ldStrip);
-        r += 1;
-      }
+      const tile = isTile(r, rows);
+      if (tile) r = min(r, rows - TILE);
+      tileSums(tile, a + <usize>r * lda, lda, b, pairs, 0, strip + <usize>r * ldStrip, ldStrip);
+      r += tile ? TILE : 1;
     }
   }
 }
 
 /**
- * Sums of four columns over runs, as i64. `low` is exact modulo 2^32 and `high` counts multiples of
- * 2^16, each rounded down by less than one per run, so the two give the sum: two additions and a
- * shift for each run, against two widenings and two read-modify-writes.
+ * The sum over runs of four columns, as i64, from `low`, exact modulo 2^32, and `high`, the count of
+ * multiples of 2^16, each rounded down by less than one per run: two additions and a shift for each
+ * run, against two widenings and two read-modify-writes.
  */
 @inline
-function combine4(sums: usize, runs: i32, out: usize, add: bool): void {
-  let low = i32x4.splat(0), high = low;
-  for (let i = runs; i > 0; --i, sums += TILE_BYTES) {
-    const sum = v128.load(sums);
-    low = i32x4.add(low, sum);
-    high = i32x4.add(high, i32x4.shr_s(sum, 16));
-  }
+function emit(low: v128, high: v128, runs: i32, out: usize, add: bool, shift: i32): void {
   const rest = i32x4.sub(low, i32x4.shl(high, 16));
   const ones = i64x2.splat(runs); // each run started at −1
   let t0 = i64x2.add(i64x2.shl(i64x2.extend_low_i32x4_s(high), 16), i64x2.extend_low_i32x4_u(rest));
   let t1 = i64x2.add(i64x2.shl(i64x2.extend_high_i32x4_s(high), 16), i64x2.extend_high_i32x4_u(rest));
-  t0 = i64x2.add(t0, ones);
-  t1 = i64x2.add(t1, ones);
+  t0 = i64x2.shl(i64x2.add(t0, ones), shift);
+  t1 = i64x2.shl(i64x2.add(t1, ones), shift);
   if (add) {
     t0 = i64x2.add(t0, v128.load(out));
     t1 = i64x2.add(t1, v128.load(out, 16));
@@ -127,42 +132,79 @@ function combine4(sums: usize, runs: i32, out: usize, add: bool): void {
   v128.store(out, t1, 16);
 }
 
-function combine(sums: usize, runs: i32, rows: i32, out: usize, ldo: usize, add: bool): void {
-  for (; rows > 0; --rows, sums += 32, out += ldo) {
-    combine4(sums, runs, out, add);
-    combine4(sums + 16, runs, out + 32, add);
+/** Stores (or adds) the sums of a tile of `rows` rows, times 2^shift, as i64. */
+function combine(
+  sums: usize, runs: i32, rows: i32, out: usize, ldo: usize, add: bool, shift: i32,
+): void {
+  for (; rows > 0; rows -= 2, sums += 64, out += 2 * ldo) {
+    let l0 = i32x4.splat(0), l1 = l0, l2 = l0, l3 = l0, h0 = l0, h1 = l0, h2 = l0, h3 = l0;
+    let x: v128, p = sums;
+    for (let i = runs; i > 0; --i, p += TILE_BYTES) {
+      x = v128.load(p); l0 = i32x4.add(l0, x); h0 = i32x4.add(h0, i32x4.shr_s(x, 16));
+      x = v128.load(p, 16); l1 = i32x4.add(l1, x); h1 = i32x4.add(h1, i32x4.shr_s(x, 16));
+      x = v128.load(p, 32); l2 = i32x4.add(l2, x); h2 = i32x4.add(h2, i32x4.shr_s(x, 16));
+      x = v128.load(p, 48); l3 = i32x4.add(l3, x); h3 = i32x4.add(h3, i32x4.shr_s(x, 16));
+    }
+    emit(l0, h0, runs, out, add, shift);
+    emit(l1, h1, runs, out + 32, add, shift);
+    if (rows == 1) break;
+    emit(l2, h2, runs, out + ldo, add, shift);
+    emit(l3, h3, runs, out + ldo + 32, add, shift);
   }
 }
 
 /**
- * `strip[r][c] = Σ_k a[r][k]·b[k][c]` in i64, summed in i32 over the runs of pairs that `runs` lists.
- * A run starts at −1 rather than 0: the one product of two pairs that leaves i32, 2·(−2^15)² = 2^31,
- * then does not wrap, so a run of one pair is always possible.
+ * The sums of one tile by one panel, times 2^shift, stored or added as i64. They are taken in i32 over
+ * runs of pairs: those that `runs` lists (their count, then their lengths), or where it is 0 runs of
+ * `SPLIT_RUN`. A run starts at −1 rather than 0: the one product of two pairs that leaves i32,
+ * 2·(−2^15)² = 2^31, then does not wrap, so a run of one pair is always possible.
+ */
+function tileRuns(
+  tile: bool, a: usize, lda: usize, b: usize, pairs: i32, runs: usize, runCount: i32,
+  out: usize, ldo: usize, add: bool, shift: i32, scratch: usize,
+): void {
+  for (let first = 0; first < runCount; first += GROUP) {
+    const count = min(GROUP, runCount - first);
+    for (let i = 0; i < count; ++i) {
+      const index = first + i;
+      const length = runs
+        ? load<i32>(runs + (<usize>index << 2), 4)
+        : min(SPLIT_RUN, pairs - index * SPLIT_RUN);
+      tileSums(tile, a, lda, b, length, -1, scratch + <usize>i * TILE_BYTES, 32);
+      a += <usize>length << 2;
+      b += <usize>length << 5;
+    }
+    combine(scratch, count, tile ? TILE : 1, out, ldo, add || first > 0, shift);
+  }
+}
+
+/**
+ * `strip[r][c] = Σ_k a[r][k]·b[k][c]` in i64. With `lowPlane`, the distance from the high halves of B
+ * to the low ones, B is what `splitPairs` made; else `runs` lists the runs of each panel. Returns where
+ * the list goes on.
  */
 export function accumulateI64(
-  a: usize, lda: usize, rows: i32, b: usize, panels: i32, pairs: i32, runs: usize, runCount: i32,
+  a: usize, lda: usize, rows: i32, b: usize, panels: i32, pairs: i32, runs: usize, lowPlane: usize,
   strip: usize, ldStrip: usize, scratch: usize,
-): void {
+): usize {
+  const splitRuns = max((pairs + SPLIT_RUN - 1) / SPLIT_RUN, 1);
   for (let p = 0; p < panels; ++p, b += <usize>pairs << 5, strip += 64) {
+    const runCount = lowPlane ? -1 : load<i32>(runs);
     for (let r = 0; r < rows; ) {
       const tile = isTile(r, rows);
       if (tile) r = min(r, rows - TILE);
-      let x = a + <usize>r * lda, y = b;
-      for (let first = 0; first < runCount; first += GROUP) {
-        const count = min(GROUP, runCount - first);
-        for (let i = 0; i < count; ++i) {
-          const length = load<i32>(runs + (<usize>(first + i) << 2));
-          const sums = scratch + <usize>i * TILE_BYTES;
-          if (tile) tile6x8(x, lda, y, length, -1, sums, 32);
-          else tile1x8(x, y, length, -1, sums);
-          x += <usize>length << 2;
-          y += <usize>length << 5;
-        }
-        combine(scratch, count, tile ? TILE : 1, strip + <usize>r * ldStrip, ldStrip, first > 0);
+      const x = a + <usize>r * lda, out = strip + <usize>r * ldStrip;
+      if (lowPlane) {
+        tileRuns(tile, x, lda, b, pairs, 0, splitRuns, out, ldStrip, false, 8, scratch);
+        tileRuns(tile, x, lda, b + lowPlane, pairs, 0, splitRuns, out, ldStrip, true, 0, scratch);
+      } else {
+        tileRuns(tile, x, lda, b, pairs, runs, runCount, out, ldStrip, false, 0, scratch);
       }
       r += tile ? TILE : 1;
     }
+    runs += <usize>(runCount + 1) << 2;
   }
+  return runs;
 }
 
 @inline

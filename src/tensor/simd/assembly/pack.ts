@@ -74,42 +74,71 @@ function absPairs(b: v128): v128 {
   return i32x4.dot_i16x8_s(b, v128.or(i16x8.shr_s(b, 15), i16x8.splat(1)));
 }
 
+/** Bytes of room that `planRuns` needs for its list. */
+export function runsBytes(k: i32, n: i32): usize {
+  return <usize>((n + 7) >> 3) * (<usize>((k + 1) >> 1) + 1) * 4;
+}
+
 /**
- * Cuts K into the fewest runs, greedily, such that in each `Σ|b[k][c]| ≤ limit` for every column c,
- * but no shorter than a pair. Writes their lengths in pairs to `runs` (room for ⌈k/2⌉ i32) and
- * returns how many there are. With `limit = ⌊(2^31−1)/|a|max⌋`, a count of 1 proves that i32 holds
- * every sum, unless `sums[c] > limit` (one pair of −2^15 twice); then 1 is not returned but −1.
- * `sums`: scratch for n rounded up to 8 i32. O(k·n).
+ * Cuts K, for each panel by itself, into runs such that in each `Σ|b[k][c]| ≤ limit` for every column
+ * c: as long as possible, in steps of two pairs, but no shorter than a pair. Writes to `runs`, panel by
+ * panel, how many there are and their lengths in pairs, which is what `contract` wants. Returns the
+ * greatest number of runs of a panel.
+ *
+ * With `limit = ⌊(2^31 − 1 − |bias|max) / |a|max⌋` a result of 1 proves that i32 holds every sum. Where
+ * a single pair exceeds the limit, the result is at least 2. O(k·n).
  */
-export function planRuns(packed: usize, k: i32, n: i32, limit: i32, sums: usize, runs: usize): i32 {
+export function planRuns(packed: usize, k: i32, n: i32, limit: i32, runs: usize): i32 {
   const pairs = (k + 1) >> 1;
-  const panels = (n + 7) >> 3;
-  const stride = <usize>pairs << 5;
   // A sum below this bound cannot wrap when the next pair is added.
   const bound = i32x4.splat(min(limit, 0x7ffe0000));
-  memory.fill(sums, 0, <usize>panels << 5);
-  let count = 0, start = 0, excess = false;
-  for (let i = 0; i < pairs; ++i, packed += 32) {
-    let over = i32x4.splat(0), alone = over;
-    for (let p = 0, b = packed, s = sums; p < panels; ++p, b += stride, s += 32) {
-      const d0 = absPairs(v128.load(b)), d1 = absPairs(v128.load(b, 16));
-      const s0 = i32x4.add(v128.load(s), d0), s1 = i32x4.add(v128.load(s, 16), d1);
-      v128.store(s, s0);
-      v128.store(s, s1, 16);
-      over = v128.or(over, v128.or(i32x4.gt_s(s0, bound), i32x4.gt_s(s1, bound)));
-      alone = v128.or(alone, v128.or(i32x4.gt_s(d0, bound), i32x4.gt_s(d1, bound)));
+  let most = 0;
+  for (let j = 0; j < n; j += 8) {
+    const head = runs;
+    let s0 = i32x4.splat(0), s1 = s0, length = 0, excess = false;
+    for (let i = 0; i < pairs; ++i, ++length, packed += 32) {
+      const d0 = absPairs(v128.load(packed)), d1 = absPairs(v128.load(packed, 16));
+      s0 = i32x4.add(s0, d0);
+      s1 = i32x4.add(s1, d1);
+      if (!v128.any_true(v128.or(i32x4.gt_s(s0, bound), i32x4.gt_s(s1, bound)))) continue;
+      if (length == 0) excess = true;
+      if (length < 2) {
+        // Nothing to cut off, or one pair.
+        if (length == 0) continue;
+      } else if (length & 1) {
+        // The tile kernel is fastest on an even number of pairs: give one back.
+        length -= 1;
+        packed -= 32;
+        i -= 1;
+      }
+      runs += 4;
+      store<i32>(runs, length);
+      length = 0;
+      s0 = absPairs(v128.load(packed));
+      s1 = absPairs(v128.load(packed, 16));
+      if (v128.any_true(v128.or(i32x4.gt_s(s0, bound), i32x4.gt_s(s1, bound)))) excess = true;
     }
-    excess = excess || v128.any_true(alone);
-    if (!v128.any_true(over) || i == start) continue;
-    store<i32>(runs + (<usize>count << 2), i - start);
-    ++count;
-    start = i;
-    for (let p = 0, b = packed, s = sums; p < panels; ++p, b += stride, s += 32) {
-      v128.store(s, absPairs(v128.load(b)));
-      v128.store(s, absPairs(v128.load(b, 16)), 16);
-    }
+    runs += 4;
+    store<i32>(runs, length);
+    runs += 4;
+    const count = <i32>((runs - head) >> 2) - 1;
+    store<i32>(head, count);
+    most = max(most, count + i32(excess));
   }
-  store<i32>(runs + (<usize>count << 2), pairs - start);
-  ++count;
-  return count == 1 && excess ? -1 : count;
+  return most;
+}
+
+/**
+ * Splits packed pairs into two planes of the same size: high parts in −128..128, then low parts in
+ * −128..127, with b = 2^8·high + low. For `contract` with split sums, which beat runs shorter than
+ * about ten k.
+ */
+export function splitPairs(packed: usize, bytes: usize, dst: usize): void {
+  const one = i16x8.splat(1);
+  for (const end = packed + bytes; packed < end; packed += 16, dst += 16) {
+    const b = v128.load(packed);
+    const high = i16x8.add(i16x8.shr_s(b, 8), v128.and(i16x8.shr_s(b, 7), one));
+    v128.store(dst, high);
+    v128.store(dst + bytes, i16x8.sub(b, i16x8.shl(high, 8)));
+  }
 }

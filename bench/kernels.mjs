@@ -1,0 +1,255 @@
+// Speed of the SIMD kernels, beside tfjs's float32 product in the same process.
+// Run with Node after `npm run build`: node bench/kernels.mjs
+import { createRequire } from "node:module";
+import path from "node:path";
+import * as tf from "@tensorflow/tfjs-core";
+import { setWasmPaths } from "@tensorflow/tfjs-backend-wasm";
+import * as d from "../dist/tensor/simd/descriptors.js";
+import { instantiateKernels } from "../dist/tensor/simd/kernels.js";
+
+const [U8, I8, I16, I32, I64] = [1, 2, 3, 4, 5];
+const memory = new WebAssembly.Memory({ initial: 1600 });
+const kernels = instantiateKernels(memory);
+const view = new DataView(memory.buffer);
+let next = 1024;
+
+function alloc(bytes) {
+  const at = next;
+  next = (at + bytes + 63) & ~63;
+  return at;
+}
+
+let state = 1;
+/** A reproducible integer in [lo, hi]. */
+function random(lo, hi) {
+  state = (Math.imul(state, 1664525) + 1013904223) | 0;
+  return lo + Math.floor(((state >>> 8) / 2 ** 24) * (hi - lo + 1));
+}
+
+function put(Type, length, lo, hi) {
+  const at = alloc(length * Type.BYTES_PER_ELEMENT);
+  const array = new Type(memory.buffer, at, length);
+  for (let i = 0; i < length; i++) array[i] = random(lo, hi);
+  return at;
+}
+
+/** Runs all candidates in turn, so that the machine's drift hits them alike; least and median ms. */
+function race(candidates, seconds = 2) {
+  const times = candidates.map(() => []);
+  for (const [, run] of candidates) run();
+  const end = performance.now() + seconds * 1000;
+  while (performance.now() < end || times[0].length < 3) {
+    candidates.forEach(([, run], i) => {
+      const start = performance.now();
+      run();
+      times[i].push(performance.now() - start);
+    });
+  }
+  return times.map((t) => {
+    t.sort((x, y) => x - y);
+    return { least: t[0], median: t[t.length >> 1] };
+  });
+}
+
+function report(title, candidates, unit, seconds) {
+  console.log(`\n${title}`);
+  race(candidates, seconds).forEach(({ least, median }, i) => {
+    const [name, , work, note = ""] = candidates[i];
+    const format =
+      unit === "GMAC/s"
+        ? (ms) => (work / ms / 1e6).toFixed(1)
+        : (ms) => ((ms * 1e6) / work).toFixed(3);
+    console.log(
+      `  ${name.padEnd(44)} best ${format(least).padStart(7)}  median ${format(median).padStart(7)} ${unit} ${note}`,
+    );
+  });
+}
+
+function epilogue(fields) {
+  const at = alloc(d.EPILOGUE_BYTES);
+  d.writeEpilogue(view, at, {
+    zeroPoint: 0n,
+    lo: -32768n,
+    hi: 32767n,
+    bias: 0,
+    multiplier: 0,
+    shift: 0,
+    uniformShift: 0,
+    channelMask: -1,
+    type: I32,
+    table: 0,
+    segmentsLog2: 0,
+    guardBits: 0,
+    tableType: I16,
+    ...fields,
+  });
+  return at;
+}
+
+function rescaled(n, bias = 0) {
+  return epilogue({ multiplier: put(Int32Array, n, 1, 65535), uniformShift: 40, type: I16, bias });
+}
+
+/** A product or convolution with weights of `bits` bits against full-range A. */
+function contraction({ m, n, k, bits, aType = I16, window = 0, a, finish }) {
+  const Type = aType === I8 ? Int8Array : aType === I32 ? Int32Array : Int16Array;
+  const aMax = aType === I8 ? 128 : 32768;
+  const wide = aType === I32;
+  const bytes = Math.ceil(n / 8) * (wide ? k : (k + 1) >> 1) * 32;
+  const packed = alloc(bytes);
+  const top = 2 ** (bits - 1) - 1;
+  const b = put(Int16Array, k * n, -top, top);
+  kernels.pack(wide ? 1 : 0, I16, b, n * 2, 2, k, n, packed);
+  const runs = alloc(kernels.runsBytes(k, n));
+  const count = wide ? 0 : kernels.planRuns(packed, k, n, Math.floor(0x7fffffff / aMax), runs);
+  const split = count > k / 10;
+  const planes = alloc(2 * bytes);
+  if (split) kernels.splitPairs(packed, bytes, planes);
+  const at = alloc(d.CONTRACTION_BYTES);
+  d.writeContraction(view, at, {
+    m,
+    n,
+    k,
+    a: a ?? put(Type, m * k, aType === I8 ? -128 : -32768, aType === I8 ? 127 : 32767),
+    aType,
+    aRowBytes: k * Type.BYTES_PER_ELEMENT,
+    b: split ? planes : packed,
+    sums: wide ? 2 : split ? 3 : count === 1 ? 0 : 1,
+    runs,
+    epilogue: finish(count === 1),
+    dst: alloc(m * n * 8),
+    dstRowBytes: n * 8,
+    scratch: alloc(kernels.contractScratchBytes(k, n)),
+    window,
+  });
+  const note = wide
+    ? ""
+    : count === 1
+      ? "(i32)"
+      : split
+        ? "(i64 of two halves)"
+        : `(i64 over at most ${count} runs)`;
+  return { run: () => kernels.contract(at), work: m * n * k, note };
+}
+
+function entry(name, { run, work, note }) {
+  return [name, run, work, note];
+}
+
+tf.env().set("WASM_HAS_MULTITHREAD_SUPPORT", false);
+setWasmPaths(
+  `${path.dirname(createRequire(import.meta.url).resolve("@tensorflow/tfjs-backend-wasm"))}/`,
+);
+await import("@tensorflow/tfjs-backend-wasm");
+await tf.setBackend("wasm");
+const S = 512;
+const [ta, tb] = [tf.randomUniform([S, S]), tf.randomUniform([S, S])];
+const raw = (i32) => epilogue({ type: i32 ? I32 : I64 });
+report(
+  "512³ product",
+  [
+    ["tfjs float32 matMul", () => tf.matMul(ta, tb).dispose(), S ** 3],
+    entry("i16 · 8-bit", contraction({ m: S, n: S, k: S, bits: 8, finish: raw })),
+    entry("i16 · 12-bit, exact sums", contraction({ m: S, n: S, k: S, bits: 12, finish: raw })),
+    entry(
+      "i16 · 12-bit, rescaled to i16",
+      contraction({ m: S, n: S, k: S, bits: 12, finish: () => rescaled(S) }),
+    ),
+    entry("i16 · 16-bit", contraction({ m: S, n: S, k: S, bits: 16, finish: raw })),
+    entry(
+      "i8 · 8-bit, rescaled to i16",
+      contraction({ m: S, n: S, k: S, bits: 8, aType: I8, finish: () => rescaled(S) }),
+    ),
+    entry("i32 · i16 to i64", contraction({ m: S, n: S, k: S, bits: 16, aType: I32, finish: raw })),
+  ],
+  "GMAC/s",
+  6,
+);
+
+function convolution(name, h, c, n, kernel, stride) {
+  const out = Math.ceil(h / stride);
+  const window = alloc(d.WINDOW_BYTES);
+  const pad = kernel >> 1;
+  d.writeWindow(view, window, {
+    height: h,
+    width: h,
+    channels: c,
+    pixelBytes: c * 2,
+    kernelHeight: kernel,
+    kernelWidth: kernel,
+    strideY: stride,
+    strideX: stride,
+    dilationY: 1,
+    dilationX: 1,
+    padTop: pad,
+    padLeft: pad,
+    outHeight: out,
+    outWidth: out,
+    padValue: 0,
+  });
+  const fields = { m: out * out, n, k: kernel * kernel * c, bits: 8, finish: () => rescaled(n) };
+  const a = put(Int16Array, h * h * c, -32768, 32767);
+  const direct = kernel === 1 && stride === 1;
+  return entry(name, contraction({ ...fields, a, window: direct ? 0 : window }));
+}
+
+const mark = next;
+report(
+  "Convolution of i16 by 8-bit weights, rescaled to i16",
+  [
+    convolution("3×3/2, 224² × 3 → 32", 224, 3, 32, 3, 2),
+    convolution("1×1, 104² × 16 → 32", 104, 16, 32, 1, 1),
+    convolution("3×3, 52² × 32 → 32", 52, 32, 32, 3, 1),
+    convolution("3×3, 28² × 128 → 128", 28, 128, 128, 3, 1),
+    convolution("3×3, 7² × 512 → 512", 7, 512, 512, 3, 1),
+    convolution("1×1, 52² × 96 → 64", 52, 96, 64, 1, 1),
+    convolution("1×1, 1 × 1024 → 1000", 1, 1024, 1000, 1, 1),
+  ],
+  "GMAC/s",
+  6,
+);
+next = mark;
+
+const N = 64 * 1024;
+const sources = {
+  i32: put(Int32Array, N, -(2 ** 31), 2 ** 31 - 1),
+  i64: alloc(N * 8),
+  i16: put(Int16Array, N, -32768, 32767),
+};
+for (let i = 0; i < N; i++)
+  view.setBigInt64(sources.i64 + 8 * i, BigInt(random(-(2 ** 40), 2 ** 40)), true);
+const out = alloc(N * 8);
+const perChannel = rescaled(64);
+const general = epilogue({
+  multiplier: put(Int32Array, 64, 1, 65535),
+  shift: put(Int8Array, 64, 32, 50),
+  type: I16,
+});
+const table = put(Int32Array, 65536, -(2 ** 20), 2 ** 20);
+report(
+  "Per element, 65,536 elements",
+  [
+    [
+      "rescale i32 → i16, per channel",
+      () => kernels.rescale(perChannel, I32, sources.i32, N / 64, 64, out),
+      N,
+    ],
+    [
+      "rescale i64 → i16, per channel",
+      () => kernels.rescale(perChannel, I64, sources.i64, N / 64, 64, out),
+      N,
+    ],
+    [
+      "rescale i32 → i16, mixed shifts",
+      () => kernels.rescale(general, I32, sources.i32, N / 64, 64, out),
+      N,
+    ],
+    ["lut direct, i16 → i16", () => kernels.lutDirect(I16, sources.i16, N, table, 2, out), N],
+    [
+      "lut interpolated, i16 → i16",
+      () => kernels.lutInterpolate(sources.i16, N, table, 10, 4, I16, out),
+      N,
+    ],
+  ],
+  "ns",
+);

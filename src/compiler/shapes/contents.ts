@@ -1,6 +1,6 @@
-import { intAttribute } from "../graph.js";
 import type { Dim } from "../graph.js";
 import { addDims, floorDivideDim, multiplyDims, productOfDims, subtractDims } from "./dims.js";
+import { shapePart } from "./movementRules.js";
 import type { NodeView } from "./nodeView.js";
 
 type ContentsRule = (view: NodeView) => readonly Dim[] | undefined;
@@ -29,7 +29,7 @@ const RULES: Readonly<Record<string, ContentsRule>> = {
   Identity: handOn,
   Reshape: handOn,
   Cast: handOn,
-  Shape: (view) => view.shape(0)?.slice(view.int("start", 0), intAttribute(view.node, "end")),
+  Shape: shapePart,
   Size: (view) => {
     const shape = view.shape(0);
     return shape === undefined ? undefined : [productOfDims(shape)];

@@ -1,5 +1,6 @@
 import type { Dim, ElementType, ValueInfo } from "../graph.js";
-import { floatsAttribute, tensorAttribute } from "../graph.js";
+import { floatsAttribute, intAttribute, tensorAttribute } from "../graph.js";
+import { elementTypeOf } from "../onnx/tensor.js";
 import { addDims, multiplyDims } from "./dims.js";
 import type { NodeView } from "./nodeView.js";
 import type { ShapeRule } from "./rules.js";
@@ -187,6 +188,11 @@ const resize: ShapeRule = (view) => {
   return [{ elementType, shape: x.map((_, i) => `${view.node.outputs[0] ?? ""}_${String(i)}`) }];
 };
 
+/** The dimensions that a Shape node gives. */
+export function shapePart(view: NodeView): readonly Dim[] | undefined {
+  return view.shape(0)?.slice(view.int("start", 0), intAttribute(view.node, "end"));
+}
+
 export const MOVEMENT_RULES: Readonly<Record<string, ShapeRule>> = {
   Reshape: asDeclared,
   Flatten: asDeclared,
@@ -213,16 +219,15 @@ export const MOVEMENT_RULES: Readonly<Record<string, ShapeRule>> = {
   OneHot: oneHot,
   NonZero: nonZero,
   ConstantOfShape: constantOfShape,
-  EyeLike: (view) => [
-    {
-      elementType: (view.string("dtype", "") || view.elementType(0)) as ElementType,
-      shape: view.shape(0),
-    },
-  ],
+  EyeLike: (view) => {
+    const type = view.int("dtype", 0);
+    const elementType = type === 0 ? view.elementType(0) : elementTypeOf(type, view.node.name);
+    return [{ elementType, shape: view.shape(0) }];
+  },
   Range: range,
   Shape: (view) => {
-    const rank = view.rank(0);
-    return [{ elementType: "int64", shape: rank === undefined ? undefined : [rank] }];
+    const part = shapePart(view);
+    return [{ elementType: "int64", shape: part === undefined ? undefined : [part.length] }];
   },
   Size: () => [{ elementType: "int64", shape: [] }],
   Compress: (view) => [{ elementType: view.elementType(0), shape: undefined }],

@@ -24,6 +24,8 @@ export interface Kernels {
   splitPairs(packed: Address, bytes: number, dst: Address): void;
   contract(contraction: Address): void;
   contractScratchBytes(k: number, n: number): number;
+  depthwise(contraction: Address): void;
+  depthwiseScratchBytes(window: Address): number;
   rescale(
     epilogue: Address,
     type: number,

@@ -1,5 +1,6 @@
 // What the kernel module exports. Every function is pure over the addresses it is given.
 export { pack, planRuns, runsBytes, splitPairs } from "./pack";
 export { contract, contractScratchBytes } from "./conv";
+export { depthwise, depthwiseScratchBytes } from "./depthwise";
 export { rescale } from "./epilogue";
 export { lutDirect, lutInterpolate } from "./lut";

@@ -1,0 +1,193 @@
+// Depthwise convolution: every channel has taps of its own. Input rows are kept, padded and as i16, in
+// a ring; two taps at a time are interleaved for the 16-bit dot product. Weights are what `pack` makes
+// of [taps, channels].
+
+import { Contraction, Window, fillRun, widenRun } from "./conv";
+import { Epilogue, finish } from "./epilogue";
+import { I16, I8 } from "./types";
+
+/** Output positions that are computed together. */
+const POSITIONS: i32 = 2;
+
+@inline
+function interleaveLow(a: v128, b: v128): v128 {
+  return v128.shuffle<i16>(a, b, 0, 8, 1, 9, 2, 10, 3, 11);
+}
+
+@inline
+function interleaveHigh(a: v128, b: v128): v128 {
+  return v128.shuffle<i16>(a, b, 4, 12, 5, 13, 6, 14, 7, 15);
+}
+
+@inline
+function mac(sum: v128, x: v128, w: v128): v128 {
+  return i32x4.add(sum, i32x4.dot_i16x8_s(x, w));
+}
+
+/** Two positions by 16 channels. `taps` has the offset of each tap from `x`, an even number of them. */
+function tile2x16(
+  x: usize, step: usize, taps: usize, pairs: i32, w: usize, out: usize, ldo: usize,
+): void {
+  const next = <usize>pairs << 5;
+  let c0 = i32x4.splat(0), c1 = c0, c2 = c0, c3 = c0, d0 = c0, d1 = c0, d2 = c0, d3 = c0;
+  for (; pairs > 0; --pairs, taps += 8, w += 32) {
+    let p = x + load<u32>(taps), q = x + load<u32>(taps, 4);
+    const w0 = v128.load(w), w1 = v128.load(w, 16);
+    const w2 = v128.load(w + next), w3 = v128.load(w + next, 16);
+    let a = v128.load(p), b = v128.load(q);
+    c0 = mac(c0, interleaveLow(a, b), w0); c1 = mac(c1, interleaveHigh(a, b), w1);
+    a = v128.load(p, 16); b = v128.load(q, 16);
+    c2 = mac(c2, interleaveLow(a, b), w2); c3 = mac(c3, interleaveHigh(a, b), w3);
+    p += step; q += step;
+    a = v128.load(p); b = v128.load(q);
+    d0 = mac(d0, interleaveLow(a, b), w0); d1 = mac(d1, interleaveHigh(a, b), w1);
+    a = v128.load(p, 16); b = v128.load(q, 16);
+    d2 = mac(d2, interleaveLow(a, b), w2); d3 = mac(d3, interleaveHigh(a, b), w3);
+  }
+  v128.store(out, c0); v128.store(out, c1, 16); v128.store(out, c2, 32); v128.store(out, c3, 48);
+  out += ldo;
+  v128.store(out, d0); v128.store(out, d1, 16); v128.store(out, d2, 32); v128.store(out, d3, 48);
+}
+
+/** Two positions by 8 channels. */
+function tile2x8(
+  x: usize, step: usize, taps: usize, pairs: i32, w: usize, out: usize, ldo: usize,
+): void {
+  let c0 = i32x4.splat(0), c1 = c0, d0 = c0, d1 = c0;
+  for (; pairs > 0; --pairs, taps += 8, w += 32) {
+    const p = x + load<u32>(taps), q = x + load<u32>(taps, 4);
+    const w0 = v128.load(w), w1 = v128.load(w, 16);
+    let a = v128.load(p), b = v128.load(q);
+    c0 = mac(c0, interleaveLow(a, b), w0); c1 = mac(c1, interleaveHigh(a, b), w1);
+    a = v128.load(p + step); b = v128.load(q + step);
+    d0 = mac(d0, interleaveLow(a, b), w0); d1 = mac(d1, interleaveHigh(a, b), w1);
+  }
+  v128.store(out, c0); v128.store(out, c1, 16);
+  out += ldo;
+  v128.store(out, d0); v128.store(out, d1, 16);
+}
+
+/** One position by 4 of the 8 channels, in i64: `x − 1` cannot wrap where a pair's product x is 2^31. */
+@inline
+function wide4(out: usize, pairs: i32, sums: usize): void {
+  let t0 = i64x2.splat(pairs), t1 = t0;
+  for (; pairs > 0; --pairs, sums += 32) {
+    const x = v128.load(sums);
+    t0 = i64x2.add(t0, i64x2.extend_low_i32x4_s(x));
+    t1 = i64x2.add(t1, i64x2.extend_high_i32x4_s(x));
+  }
+  v128.store(out, t0);
+  v128.store(out, t1, 16);
+}
+
+/** One position by 8 channels, in i64. `sums`: scratch for 32 bytes a pair. */
+function tileWide(x: usize, taps: usize, pairs: i32, w: usize, out: usize, sums: usize): void {
+  const minusOne = i32x4.splat(-1);
+  for (let i = 0, s = sums; i < pairs; ++i, taps += 8, w += 32, s += 32) {
+    const a = v128.load(x + load<u32>(taps)), b = v128.load(x + load<u32>(taps, 4));
+    v128.store(s, mac(minusOne, interleaveLow(a, b), v128.load(w)));
+    v128.store(s, mac(minusOne, interleaveHigh(a, b), v128.load(w, 16)), 16);
+  }
+  wide4(out, pairs, sums);
+  wide4(out + 32, pairs, sums + 16);
+}
+
+/** One padded row of the image as i16: `positions` positions of `ldPixel` bytes. */
+function fillRow<S>(w: Window, image: usize, y: i32, positions: i32, dst: usize, ldPixel: usize): void {
+  const channels = w.channels, pixel = w.pixelBytes;
+  const inside = <u32>y < <u32>w.height;
+  const row = image + (inside ? <usize>y * <usize>w.width * pixel : 0);
+  for (let i = 0; i < positions; ) {
+    const x = i - w.padLeft;
+    if (!inside || <u32>x >= <u32>w.width) {
+      fillRun<i16>(dst, channels, w.padValue);
+      i += 1;
+      dst += ldPixel;
+      continue;
+    }
+    const dense = pixel == <usize>channels * sizeof<S>() && ldPixel == <usize>channels << 1;
+    const count = dense ? min(positions - i, w.width - x) : 1;
+    widenRun<S, i16>(row + <usize>x * pixel, dst, count * channels);
+    i += count;
+    dst += <usize>count * ldPixel;
+  }
+}
+
+@inline
+function paddedWidth(w: Window): i32 {
+  const positions = (w.outWidth + POSITIONS - 1) & -POSITIONS;
+  return (positions - 1) * w.strideX + (w.kernelWidth - 1) * w.dilationX + 1;
+}
+
+@inline
+function ringRows(w: Window): i32 {
+  return (w.kernelHeight - 1) * w.dilationY + 1;
+}
+
+/** Bytes of scratch that `depthwise` needs for a `Window`. */
+export function depthwiseScratchBytes(window: usize): usize {
+  const w = changetype<Window>(window);
+  const channels = <usize>(w.channels + 7) & ~7;
+  const taps = <usize>(w.kernelHeight * w.kernelWidth + 1);
+  const ring = <usize>ringRows(w) * <usize>paddedWidth(w) * (channels << 1);
+  return ring + channels * POSITIONS * 12 + taps * 20 + 64;
+}
+
+/**
+ * Depthwise convolution of one image as `args`, a `Contraction` with a window, says: k taps, n channels,
+ * A of at most 16 bits, `sums` i32 (proved, by `planRuns`) or any other for i64; m is not read.
+ */
+export function depthwise(args: usize): void {
+  const c = changetype<Contraction>(args);
+  const w = changetype<Window>(c.window);
+  const e = changetype<Epilogue>(c.epilogue);
+  const channels = c.n, wide = c.sums != 0;
+  const pairs = (c.k + 1) >> 1;
+  const ldPixel = <usize>((channels + 7) & ~7) << 1;
+  const positions = paddedWidth(w), rows = ringRows(w);
+  const ldRow = <usize>positions * ldPixel;
+  const ldStrip = ldPixel << (wide ? 2 : 1);
+  const strip = (c.scratch + 15) & ~15;
+  const narrow = strip + POSITIONS * ldStrip;
+  const pairSums = narrow + POSITIONS * (ldPixel << 1);
+  const taps = pairSums + (<usize>pairs << 5);
+  const ring = (taps + (<usize>pairs << 3) + 15) & ~15;
+  const step = <usize>w.strideX * ldPixel;
+  let loaded = -w.padTop; // the first row that is not in the ring yet
+  let dst = c.dst;
+  for (let oy = 0; oy < w.outHeight; ++oy) {
+    const top = oy * w.strideY - w.padTop;
+    for (let y = max(loaded, top); y < top + rows; ++y) {
+      const slot = ring + <usize>((y + w.padTop) % rows) * ldRow;
+      if (c.aType == I16) fillRow<i16>(w, c.a, y, positions, slot, ldPixel);
+      else if (c.aType == I8) fillRow<i8>(w, c.a, y, positions, slot, ldPixel);
+      else fillRow<u8>(w, c.a, y, positions, slot, ldPixel);
+    }
+    loaded = top + rows;
+    let tap = taps;
+    for (let ky = 0; ky < w.kernelHeight; ++ky) {
+      const slot = (top + ky * w.dilationY + w.padTop) % rows;
+      for (let kx = 0; kx < w.kernelWidth; ++kx, tap += 4) {
+        store<u32>(tap, <u32>(<usize>slot * ldRow + <usize>(kx * w.dilationX) * ldPixel));
+      }
+    }
+    if (c.k & 1) store<u32>(tap, 0); // the pair of an odd last tap: its weights are zero
+    for (let ox = 0; ox < w.outWidth; ox += POSITIONS) {
+      const count = min(POSITIONS, w.outWidth - ox);
+      let x = ring + <usize>ox * step, b = c.b, out = strip, left = channels;
+      if (wide) {
+        for (; left > 0; left -= 8, x += 16, b += <usize>pairs << 5, out += 64) {
+          tileWide(x, taps, pairs, b, out, pairSums);
+          tileWide(x + step, taps, pairs, b, out + ldStrip, pairSums);
+        }
+      } else {
+        for (; left > 8; left -= 16, x += 32, b += <usize>pairs << 6, out += 64) {
+          tile2x16(x, step, taps, pairs, b, out, ldStrip);
+        }
+        if (left > 0) tile2x8(x, step, taps, pairs, b, out, ldStrip);
+      }
+      finish(e, wide, strip, ldStrip, count, 0, channels, dst, c.dstRowBytes, narrow);
+      dst += <usize>count * c.dstRowBytes;
+    }
+  }
+}

@@ -5,7 +5,7 @@
  */
 import { InputError } from "../../core/errors.js";
 import type { HostArray, HostData, HostElementType } from "../../core/hostArray.js";
-import { float16ToNumber, numberToFloat16 } from "./float16.js";
+import { float16ToNumber, numberToFloat16 } from "../../core/float16.js";
 
 const MAGIC = [0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59]; // "\x93NUMPY"
 /** NumPy itself refuses headers above 10,000 bytes. */

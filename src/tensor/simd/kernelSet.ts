@@ -12,6 +12,7 @@ import {
 } from "./deferred.js";
 import type { Engine } from "./engine.js";
 import { onHost, onHostAll } from "./host.js";
+import * as movement from "./movement.js";
 import { rescaleAdd } from "./rescale.js";
 import type { SimdTensor } from "./tensor.js";
 
@@ -54,13 +55,13 @@ export function kernelSet(engine: Engine): Kernels<SimdTensor> {
     pool: (...args) => onHost(engine, "pool", ...args),
 
     reshape: (...args) => reshape(engine, ...args),
-    transpose: (...args) => onHost(engine, "transpose", ...args),
-    slice: (...args) => onHost(engine, "slice", ...args),
-    concat: (...args) => onHost(engine, "concat", ...args),
-    gather: (...args) => onHost(engine, "gather", ...args),
-    pad: (...args) => onHost(engine, "pad", ...args),
-    expand: (...args) => onHost(engine, "expand", ...args),
-    resizeNearest: (...args) => onHost(engine, "resizeNearest", ...args),
+    transpose: (...args) => movement.transpose(engine, ...args),
+    slice: (...args) => movement.slice(engine, ...args),
+    concat: (...args) => movement.concat(engine, ...args),
+    gather: (...args) => movement.gather(engine, ...args),
+    pad: (...args) => movement.pad(engine, ...args),
+    expand: (...args) => movement.expand(engine, ...args),
+    resizeNearest: (...args) => movement.resizeNearest(engine, ...args),
     resizeLinear: (...args) => onHost(engine, "resizeLinear", ...args),
     iota: (length) => onHost(engine, "iota", length),
   };

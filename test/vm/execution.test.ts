@@ -2,6 +2,12 @@ import { describe, expect, test } from "vitest";
 import type { TrapCode } from "../../src/core/errors.js";
 import type { HostIntegers } from "../../src/vm/hostValues.js";
 import type { Limits } from "../../src/vm/limits.js";
+import { parseAssembly } from "../../src/module/assemble.js";
+import { createReferenceBackend } from "../../src/tensor/reference/index.js";
+import { Execution } from "../../src/vm/execution.js";
+import { readInputs } from "../../src/vm/hostValues.js";
+import { resolveLimits } from "../../src/vm/limits.js";
+import { linkProgram } from "../../src/vm/program.js";
 import { assembled } from "../support/assembled.js";
 
 const scalar = (value: number | bigint | boolean): HostIntegers => ({
@@ -224,7 +230,7 @@ const TRAPS: Record<
         input "x" i8 [1,2]
         output "y" i32 [1,1]
       parameter i8 [2,1]
-        values 7, -8
+        values 7 -8
       function (i8:2)->(i32:2)
         local.get local=0
         const parameter=0
@@ -365,6 +371,44 @@ describe("traps", () => {
       const { receipt } = instance.runSync({ inputs: TRAPS[code].inputs, limits: more });
       expect(receipt.status, code).toBe("finished");
       instance.dispose();
+    }
+  });
+
+  test("a trap leaves no effect: stack, references and live bytes are as before", () => {
+    for (const code of [
+      "ShapeMismatch",
+      "OutOfGas",
+      "MemoryLimit",
+      "OperandRange",
+      "IndexOutOfRange",
+    ] as const) {
+      const { text, inputs, limits, pc } = TRAPS[code];
+      const backend = createReferenceBackend();
+      const program = linkProgram(parseAssembly(`aivm isa=1 gas=1\n${text}`), backend);
+      const { entries, dimensions } = program.module.configuration;
+      const execution = new Execution(
+        {
+          functions: program.inference,
+          entry: program.inference[0]!,
+          backend,
+          constants: program.constants,
+          limits: resolveLimits(limits),
+          seed: new Uint8Array(32),
+          checkResults: () => undefined,
+        },
+        readInputs(entries[0]!, dimensions, inputs ?? {}).tensors,
+      );
+      while (execution.next?.pc !== pc) execution.step();
+      const snapshot = () => ({
+        operands: execution.stack.map((x) => [x, x.refs, backend.download(x)]),
+        resident: backend.statistics().residentBytes,
+        instructions: execution.instructions,
+      });
+      const before = snapshot();
+      execution.step();
+      expect(execution.outcome).toMatchObject({ code });
+      expect(snapshot(), code).toEqual(before);
+      execution.dispose();
     }
   });
 

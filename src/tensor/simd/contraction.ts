@@ -87,7 +87,7 @@ function matmul(engine: Engine, pending: Pending, base: Matmul): Storage | undef
     const bAt = broadcastOffsets(b.shape.slice(0, -2), batch);
     for (let i = 0; i < aAt.length; i++) add(bAt[i]!, m, aAt[i]! * m, i * m);
   }
-  return run(engine, pending, base, packed, products, undefined);
+  return run(engine, pending, base, packed, products);
 }
 
 /** Which of the matrices of `from` each index of `batch`, in order, reads. */
@@ -108,9 +108,12 @@ function broadcastOffsets(from: Shape, batch: Shape): number[] {
 
 function conv(engine: Engine, pending: Pending, base: Conv): Storage | undefined {
   const { a, b, attributes, shape } = base;
-  const { groups } = attributes;
   const channels = a.shape[a.shape.length - 1]!;
   const kernel = b.shape.slice(0, -2);
+  // A kernel of its own: every channel is a group, all of them are columns of one matrix.
+  const depthwise =
+    attributes.groups === channels && shape[shape.length - 1] === channels && !isWide(base);
+  const groups = depthwise ? 1 : attributes.groups;
   const window = window2d(a.shape, kernel, attributes, shape, channels / groups);
   const outputs = shape[shape.length - 1]!;
   const aBytes = DTYPE_INFO[a.dtype].bytes;
@@ -129,7 +132,7 @@ function conv(engine: Engine, pending: Pending, base: Conv): Storage | undefined
   const products: Product[] = [];
   const perGroup = channels / groups;
   // Without padding, strides or taps the images are one matrix of pixels.
-  const plain = window.pointwise;
+  const plain = window.pointwise && !depthwise;
   for (let image = 0; image < (plain ? 1 : images); image++) {
     for (let group = 0; group < groups; group++) {
       const imageBytes = elementCount(a.shape.slice(1)) * aBytes;
@@ -144,7 +147,7 @@ function conv(engine: Engine, pending: Pending, base: Conv): Storage | undefined
       });
     }
   }
-  return run(engine, pending, base, packed, products, plain ? undefined : window);
+  return run(engine, pending, base, packed, products, plain ? undefined : window, depthwise);
 }
 
 function run(
@@ -153,13 +156,17 @@ function run(
   base: Matmul | Conv,
   packed: PackedWeights,
   products: readonly Product[],
-  window: Window2d | undefined,
+  window?: Window2d,
+  depthwise = false,
 ): Storage | undefined {
   const { a, b, attributes, shape } = base;
   const { accumulator } = attributes;
   const { k, n } = packed.layout;
   const pad = "padValue" in attributes ? Number(attributes.padValue) : 0;
-  const aMagnitude = Math.max(magnitude(a.interval), Math.abs(pad));
+  const aMagnitude = Math.min(
+    Math.max(magnitude(a.interval), Math.abs(pad)),
+    DTYPE_INFO[a.dtype].signed ? 2 ** (attributes.aBits - 1) : 2 ** attributes.aBits - 1,
+  );
   const bias = pending.bias === undefined ? 0 : magnitude(pending.bias.interval);
   // Doubles: rounding is far below the factor of two that is kept free.
   if (bias > 0 && k * aMagnitude * magnitude(b.interval) + bias > 2 ** 62) return undefined;
@@ -169,11 +176,9 @@ function run(
   }
 
   const dtype = dtypeOf(pending);
-  const out = engine.allocate(dtype, shape);
   const dstBytes = DTYPE_INFO[dtype].bytes;
   const columns = shape[shape.length - 1]!;
   const owner = engine.storageOf(b);
-  const scratch = engine.scratch(engine.wasm.contractScratchBytes(k, n));
   const epilogueAt = engine.arguments;
   const contractionAt = epilogueAt + EPILOGUE_BYTES;
   const windowAt = contractionAt + CONTRACTION_BYTES;
@@ -181,14 +186,25 @@ function run(
     const pixelBytes = a.shape[a.shape.length - 1]! * DTYPE_INFO[a.dtype].bytes;
     writeWindow(engine.heap.words, windowAt, { ...window.fields, pixelBytes, padValue: pad });
   }
+  const { wasm } = engine;
+  const scratch = engine.scratch(
+    depthwise ? wasm.depthwiseScratchBytes(windowAt) : wasm.contractScratchBytes(k, n),
+  );
+  // All that can fail for want of memory comes before the result.
+  const parameters = [false, true].map((wide) =>
+    plans.some(({ sums }) => (sums !== SUMS.i32) === wide)
+      ? channelParameters(engine, owner, pending, wide, columns)
+      : undefined,
+  );
+  const out = engine.allocate(dtype, shape);
   let written = "";
   products.forEach((product, i) => {
     const { sums, runs } = plans[i]!;
     const wide = sums !== SUMS.i32;
     if (written !== `${wide} ${product.channel}`) {
       written = `${wide} ${product.channel}`;
-      const parameters = channelParameters(engine, owner, pending, wide, columns);
-      writeSteps(engine, epilogueAt, pending, parameters, accumulator, product.channel);
+      const own = parameters[wide ? 1 : 0]!;
+      writeSteps(engine, epilogueAt, pending, own, accumulator, product.channel);
     }
     writeContraction(engine.heap.words, contractionAt, {
       m: product.m,
@@ -206,7 +222,8 @@ function run(
       scratch,
       window: window === undefined ? 0 : windowAt,
     });
-    engine.wasm.contract(contractionAt);
+    if (depthwise) wasm.depthwise(contractionAt);
+    else wasm.contract(contractionAt);
   });
   return out;
 }

@@ -22,11 +22,10 @@ export interface WeightLayout {
 export interface SumsPlan {
   readonly sums: (typeof SUMS)[keyof typeof SUMS];
   readonly runs: Address;
-  readonly runCount: number;
 }
 
-const PROVED: SumsPlan = { sums: SUMS.i32, runs: 0, runCount: 0 };
-const WIDE: SumsPlan = { sums: SUMS.wide, runs: 0, runCount: 0 };
+const PROVED: SumsPlan = { sums: SUMS.i32, runs: 0 };
+const WIDE: SumsPlan = { sums: SUMS.wide, runs: 0 };
 
 /** Panels for `contract`, and what sums over them are known to fit. */
 export class PackedWeights implements Derived {
@@ -96,18 +95,17 @@ export class PackedWeights implements Derived {
   private measure(matrix: number, a: number, bias: number): SumsPlan {
     const { k, n } = this.layout;
     const { engine } = this;
-    const runs = new Storage(engine.heap, ((k + 1) >> 1) * 4);
+    const runs = new Storage(engine.heap, engine.wasm.runsBytes(k, n));
     const count = (limit: number): number => {
-      const sums = engine.scratch(((n + 7) & ~7) * 4);
-      return engine.wasm.planRuns(this.address(matrix), k, n, limit, sums, runs.pointer);
+      return engine.wasm.planRuns(this.address(matrix), k, n, limit, runs.pointer);
     };
     if (bias <= INT32_MAX && count(Math.floor((INT32_MAX - bias) / a)) === 1) {
       runs.release();
       return PROVED;
     }
-    const runCount = Math.abs(count(Math.floor(INT32_MAX / a)));
+    count(Math.floor(INT32_MAX / a));
     this.owned.push(runs);
-    return { sums: SUMS.runs, runs: runs.pointer, runCount };
+    return { sums: SUMS.runs, runs: runs.pointer };
   }
 }
 

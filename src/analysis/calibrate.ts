@@ -59,7 +59,8 @@ export async function calibrate(
       for (const observed of models) {
         for (const [name, array] of await observed.run(fitted)) measure(name, array);
       }
-      options.onProgress?.(++count);
+      count++;
+      options.onProgress?.(count);
     }
   } finally {
     for (const observed of models ?? []) await observed.dispose();

@@ -3,31 +3,33 @@ import { operatorName, subgraphs } from "./graph.js";
 import type { Graph, GraphNode } from "./graph.js";
 
 /** Attributes that the normal form has, unless they are known only when running. */
-const REQUIRED: Readonly<Record<string, string>> = {
-  ArgMax: "axis",
-  ArgMin: "axis",
-  AveragePool: "pads",
-  Conv: "pads",
-  ConvTranspose: "pads",
-  LpPool: "pads",
-  MaxPool: "pads",
-  Pad: "pads",
-  ReduceL1: "axes",
-  ReduceL2: "axes",
-  ReduceLogSum: "axes",
-  ReduceLogSumExp: "axes",
-  ReduceMax: "axes",
-  ReduceMean: "axes",
-  ReduceMin: "axes",
-  ReduceProd: "axes",
-  ReduceSum: "axes",
-  ReduceSumSquare: "axes",
-  Resize: "scales",
-  Slice: "starts",
-  Tile: "repeats",
-  TopK: "k",
-  Transpose: "perm",
-};
+const REQUIRED: ReadonlyMap<string, string> = new Map(
+  Object.entries({
+    ArgMax: "axis",
+    ArgMin: "axis",
+    AveragePool: "pads",
+    Conv: "pads",
+    ConvTranspose: "pads",
+    LpPool: "pads",
+    MaxPool: "pads",
+    Pad: "pads",
+    ReduceL1: "axes",
+    ReduceL2: "axes",
+    ReduceLogSum: "axes",
+    ReduceLogSumExp: "axes",
+    ReduceMax: "axes",
+    ReduceMean: "axes",
+    ReduceMin: "axes",
+    ReduceProd: "axes",
+    ReduceSum: "axes",
+    ReduceSumSquare: "axes",
+    Resize: "scales",
+    Slice: "starts",
+    Tile: "repeats",
+    TopK: "k",
+    Transpose: "perm",
+  }),
+);
 
 /** Operators whose other inputs must be gone, as their meaning is in the output's shape. */
 const SINGLE_INPUT = new Set(["Reshape", "Expand", "Clip"]);
@@ -69,7 +71,7 @@ function reasonAgainst(node: GraphNode, supported: ReadonlySet<string>): string 
   const name = operatorName(node);
   if (!supported.has(name)) return name;
   if (node.domain !== "") return undefined;
-  const required = REQUIRED[node.opType];
+  const required = REQUIRED.get(node.opType);
   if (required !== undefined && !node.attributes.has(required)) {
     return `${name} with ${required} known only at run time`;
   }

@@ -1,9 +1,11 @@
+import { CompileError } from "../core/errors.js";
 import { int64Vector, nodeError, operatorName, readsOf, sortNodes, subgraphs } from "./graph.js";
 import type { ConstantTensor, Dim, Graph, GraphNode, ValueInfo } from "./graph.js";
+import { FOLDING_BUDGET } from "./fold/arrays.js";
 import { foldNode } from "./fold/foldNode.js";
 import { normaliseNode } from "./normalise.js";
 import { inferContents } from "./shapes/contents.js";
-import { NodeView } from "./shapes/nodeView.js";
+import { MAX_RANK, NodeView } from "./shapes/nodeView.js";
 import type { Scope } from "./shapes/nodeView.js";
 import { SHAPE_RULES } from "./shapes/rules.js";
 
@@ -18,7 +20,8 @@ import { SHAPE_RULES } from "./shapes/rules.js";
  * @throws CompileError
  */
 export function resolve(graph: Graph, outer?: Scope): void {
-  const scope: Scope = { graph, outer, contents: new Map() };
+  const scope = scopeOf(graph, outer);
+  checkRanks(graph);
   dropUnreadOutputs(graph);
   const queue = [...graph.nodes].reverse();
   graph.nodes = [];
@@ -45,10 +48,25 @@ export function resolve(graph: Graph, outer?: Scope): void {
 
 /** Infers types and shapes again, after passes have changed a graph in normal form. */
 export function inferShapes(graph: Graph, outer?: Scope): void {
-  const scope: Scope = { graph, outer, contents: new Map() };
+  const scope = scopeOf(graph, outer);
   for (const node of graph.nodes) {
     for (const body of subgraphs(node)) inferShapes(body, scope);
     inferNode(new NodeView(node, scope));
+  }
+}
+
+function scopeOf(graph: Graph, outer: Scope | undefined): Scope {
+  const budget = outer?.budget ?? { elements: FOLDING_BUDGET };
+  return { graph, outer, contents: new Map(), budget };
+}
+
+function checkRanks(graph: Graph): void {
+  for (const [name, { shape }] of graph.values) {
+    if ((shape?.length ?? 0) > MAX_RANK) {
+      throw new CompileError("BadGraph", `value "${name}" has more than ${String(MAX_RANK)} axes`, {
+        name,
+      });
+    }
   }
 }
 
@@ -77,6 +95,9 @@ function inferNode(view: NodeView): void {
   const inferred = SHAPE_RULES.get(operatorName(node))?.(view) ?? [];
   node.outputs.forEach((name, i) => {
     if (name === "") return;
+    if ((inferred[i]?.shape?.length ?? 0) > MAX_RANK) {
+      throw view.shapeError(`the result has more than ${String(MAX_RANK)} axes`);
+    }
     const declared = view.output(i);
     scope.graph.values.set(name, {
       elementType: inferred[i]?.elementType ?? declared.elementType,

@@ -1,7 +1,10 @@
 import type { ConstantTensor, ElementType, TensorData } from "../graph.js";
 
-/** Elements beyond which a result is not computed ahead: the module would have to carry it. */
-export const MAX_FOLDED_ELEMENTS = 1 << 26;
+/**
+ * Elements of all results that are computed ahead. A few bytes of a hostile model can ask for
+ * gigabytes; beyond this, nodes stay.
+ */
+export const FOLDING_BUDGET = 1 << 27;
 
 export type NumericData = Exclude<TensorData, readonly string[]>;
 

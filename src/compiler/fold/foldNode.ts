@@ -4,7 +4,6 @@ import { elementCount, isFloat, operatorName, tensorAttribute } from "../graph.j
 import type { ConstantTensor, ElementType, ValueInfo } from "../graph.js";
 import type { NodeView } from "../shapes/nodeView.js";
 import {
-  MAX_FOLDED_ELEMENTS,
   broadcastStrides,
   broadcastTo,
   countOf,
@@ -378,28 +377,31 @@ const reduce: Folder = ([x], view, out) => {
   return { ...out, data };
 };
 
-const FOLDERS: Readonly<Record<string, Folder>> = {
-  ...Object.fromEntries(Object.keys(BINARY).map((name) => [name, arithmetic])),
-  ...Object.fromEntries(Object.keys(COMPARE).map((name) => [name, comparison])),
-  ...Object.fromEntries(
-    ["ReduceSum", "ReduceMean", "ReduceProd", "ReduceMax", "ReduceMin"].map((n) => [n, reduce]),
-  ),
-  Not: unary,
-  Where: where,
-  Clip: clip,
-  Cast: cast,
-  Identity: ([x]) => x,
-  Reshape: ([x], _view, out) => x && reshaped(x, out.dims),
-  Transpose: ([x], view) => x && transposed(x, view.ints("perm") ?? []),
-  Expand: ([x], _view, out) => x && broadcastTo(x, out.dims),
-  Concat: concat,
-  Gather: gather,
-  Slice: slice,
-  ConstantOfShape: constantOfShape,
-  Range: range,
-  Pad: pad,
-  Trilu: trilu,
-};
+/** A map: an operator of a hostile model may be called "constructor". */
+const FOLDERS: ReadonlyMap<string, Folder> = new Map(
+  Object.entries({
+    ...Object.fromEntries(Object.keys(BINARY).map((name) => [name, arithmetic])),
+    ...Object.fromEntries(Object.keys(COMPARE).map((name) => [name, comparison])),
+    ...Object.fromEntries(
+      ["ReduceSum", "ReduceMean", "ReduceProd", "ReduceMax", "ReduceMin"].map((n) => [n, reduce]),
+    ),
+    Not: unary,
+    Where: where,
+    Clip: clip,
+    Cast: cast,
+    Identity: ([x]) => x,
+    Reshape: ([x], _view, out) => x && reshaped(x, out.dims),
+    Transpose: ([x], view) => x && transposed(x, view.ints("perm") ?? []),
+    Expand: ([x], _view, out) => x && broadcastTo(x, out.dims),
+    Concat: concat,
+    Gather: gather,
+    Slice: slice,
+    ConstantOfShape: constantOfShape,
+    Range: range,
+    Pad: pad,
+    Trilu: trilu,
+  }),
+);
 
 /**
  * Computes a node whose inputs are all constant, or undefined when it must stay. Arithmetic is
@@ -410,10 +412,9 @@ export function foldNode(view: NodeView, info: ValueInfo): ConstantTensor | unde
   const { node } = view;
   const { elementType, shape } = info;
   const count = elementCount(shape);
-  if (elementType === undefined || count === undefined || count > MAX_FOLDED_ELEMENTS)
-    return undefined;
+  if (elementType === undefined || count === undefined) return undefined;
   if (node.outputs.length !== 1 || node.inputs.length === 0) return undefined;
-  const folder = FOLDERS[operatorName(node)] ?? (isElementary(node.opType) ? unary : undefined);
+  const folder = FOLDERS.get(operatorName(node)) ?? (isElementary(node.opType) ? unary : undefined);
   if (folder === undefined) return undefined;
   const inputs: ConstantTensor[] = [];
   for (let i = 0; i < node.inputs.length; i++) {
@@ -421,5 +422,8 @@ export function foldNode(view: NodeView, info: ValueInfo): ConstantTensor | unde
     if (constant === undefined) return undefined;
     inputs.push(constant);
   }
+  const { budget } = view.scope;
+  if (count > budget.elements) return undefined;
+  budget.elements -= count;
   return folder(inputs, view, { elementType, dims: (shape ?? []) as number[] });
 }

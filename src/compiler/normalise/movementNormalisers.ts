@@ -1,6 +1,7 @@
 import { attribute, floatsAttribute, nodeError } from "../graph.js";
 import type { Dim, GraphNode, Shape } from "../graph.js";
 import { broadcastShapes, productOfDims } from "../shapes/dims.js";
+import { MAX_RANK } from "../shapes/nodeView.js";
 import type { NodeView } from "../shapes/nodeView.js";
 import {
   addedNode,
@@ -18,20 +19,27 @@ function parameter(view: NodeView, name: string, i: number): number[] | undefine
   return view.ints(name) ?? view.numbers(i);
 }
 
-/** Names for the dimensions of a result whose rank alone is known. */
-function namedDims(view: NodeView, rank: number): Dim[] {
-  return Array.from({ length: rank }, (_, i) => `${view.node.outputs[0] ?? ""}_${String(i)}`);
+/**
+ * Of a target shape (input 1) that is known only when running, the length still tells the rank:
+ * the dimensions get names.
+ */
+function declareRank(view: NodeView, least: number | undefined): void {
+  const length = view.shape(1)?.[0];
+  if (typeof length !== "number" || least === undefined || length > MAX_RANK) return;
+  if (view.output(0).shape !== undefined) return;
+  const output = view.node.outputs[0] ?? "";
+  const rank = Math.max(length, least);
+  declareOutput(
+    view,
+    Array.from({ length: rank }, (_, i) => `${output}_${String(i)}`),
+  );
 }
 
 const reshape: Normaliser = (view) => {
   const target: readonly Dim[] | undefined = view.ints("shape") ?? view.contents(1);
   const from = view.shape(0);
   if (target === undefined) {
-    if (!view.has(1)) return undefined; // In normal form already.
-    const rank = view.shape(1)?.[0];
-    if (typeof rank === "number" && rank <= 64 && view.output(0).shape === undefined) {
-      declareOutput(view, namedDims(view, rank));
-    }
+    declareRank(view, 0);
     return undefined;
   }
   const zeroCopies = view.int("allowzero", 0) === 0;
@@ -134,6 +142,7 @@ const unsqueeze: Normaliser = (view) => {
 const expand: Normaliser = (view) => {
   const target = view.contents(1);
   const shape = view.shape(0);
+  if (target === undefined) declareRank(view, shape?.length);
   if (target === undefined || shape === undefined) return undefined;
   const result = broadcastShapes([shape, target]);
   if (result === "mismatch") throw view.shapeError(`cannot expand to [${target.join(", ")}]`);
@@ -225,6 +234,12 @@ const split: Normaliser = (view) => {
   }
   if (sizes === undefined) {
     const parts = view.int("num_outputs", node.outputs.length);
+    if (parts !== node.outputs.length) {
+      throw view.error(
+        "BadAttribute",
+        `num_outputs is ${String(parts)}, it has ${String(node.outputs.length)}`,
+      );
+    }
     const size = Math.ceil(dim / parts);
     sizes = Array.from({ length: parts }, (_, i) => Math.max(0, Math.min(size, dim - i * size)));
   }

@@ -2,7 +2,7 @@ import { CompileError } from "../../core/errors.js";
 import type { AttributeProto, FunctionProto, GraphProto, NodeProto } from "./schema.js";
 
 /** Calls nested deeper than this are taken for recursion. */
-const MAX_CALL_DEPTH = 64;
+const MAX_CALL_DEPTH = 32;
 /** Nodes after inlining; functions that call each other twice grow exponentially. */
 const MAX_NODES = 1_000_000;
 

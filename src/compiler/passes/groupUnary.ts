@@ -25,15 +25,17 @@ interface Step {
   readonly cost: Cost;
 }
 
-const BINARY: Readonly<Record<string, BinaryOperator>> = {
-  Add: "add",
-  Sub: "sub",
-  Mul: "mul",
-  Div: "div",
-  Pow: "pow",
-  Max: "max",
-  Min: "min",
-};
+const BINARY: ReadonlyMap<string, BinaryOperator> = new Map(
+  Object.entries({
+    Add: "add",
+    Sub: "sub",
+    Mul: "mul",
+    Div: "div",
+    Pow: "pow",
+    Max: "max",
+    Min: "min",
+  } as const),
+);
 
 const FREE = new Set(["Abs", "Neg"]);
 const WIDE = new Set(["Sqrt", "Reciprocal"]);
@@ -113,7 +115,7 @@ function rawStep(
     return { ...first, expression };
   }
 
-  const op = BINARY[node.opType];
+  const op = BINARY.get(node.opType);
   if (op !== undefined) {
     if (node.inputs.length !== 2) return undefined;
     const second = operand(b);

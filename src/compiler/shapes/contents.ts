@@ -25,49 +25,51 @@ function elementwise(op: (a: Dim, b: Dim) => Dim | undefined): ContentsRule {
   };
 }
 
-const RULES: Readonly<Record<string, ContentsRule>> = {
-  Identity: handOn,
-  Reshape: handOn,
-  Cast: handOn,
-  Shape: shapePart,
-  Size: (view) => {
-    const shape = view.shape(0);
-    return shape === undefined ? undefined : [productOfDims(shape)];
-  },
-  Gather: (view) => {
-    const from = view.contents(0);
-    const indices = view.numbers(1);
-    if (from === undefined || indices === undefined || view.rank(0) !== 1) return undefined;
-    const picked = indices.map((i) => from.at(i));
-    return picked.every((dim) => dim !== undefined) ? picked : undefined;
-  },
-  Concat: (view) => {
-    const parts = view.node.inputs.map((_, i) => view.contents(i));
-    return parts.every((part) => part !== undefined) ? parts.flat() : undefined;
-  },
-  Slice: (view) => {
-    const from = view.contents(0);
-    const [start = 0] = view.ints("starts") ?? [];
-    const [step = 1] = view.ints("steps") ?? [];
-    const size = view.output(0).shape?.[0];
-    if (from === undefined || typeof size !== "number" || !view.node.attributes.has("starts")) {
-      return undefined;
-    }
-    return Array.from({ length: size }, (_, i) => from[start + i * step] ?? 0);
-  },
-  Add: elementwise(addDims),
-  Sub: elementwise(subtractDims),
-  Mul: elementwise(multiplyDims),
-  // A symbolic dimension is not negative: floor and truncate agree.
-  Div: elementwise((a, b) => {
-    if (typeof b !== "number" || b <= 0) return undefined;
-    return typeof a === "number" ? Math.trunc(a / b) : floorDivideDim(a, b);
+const RULES: ReadonlyMap<string, ContentsRule> = new Map(
+  Object.entries({
+    Identity: handOn,
+    Reshape: handOn,
+    Cast: handOn,
+    Shape: shapePart,
+    Size: (view) => {
+      const shape = view.shape(0);
+      return shape === undefined ? undefined : [productOfDims(shape)];
+    },
+    Gather: (view) => {
+      const from = view.contents(0);
+      const indices = view.numbers(1);
+      if (from === undefined || indices === undefined || view.rank(0) !== 1) return undefined;
+      const picked = indices.map((i) => from.at(i));
+      return picked.every((dim) => dim !== undefined) ? picked : undefined;
+    },
+    Concat: (view) => {
+      const parts = view.node.inputs.map((_, i) => view.contents(i));
+      return parts.every((part) => part !== undefined) ? parts.flat() : undefined;
+    },
+    Slice: (view) => {
+      const from = view.contents(0);
+      const [start = 0] = view.ints("starts") ?? [];
+      const [step = 1] = view.ints("steps") ?? [];
+      const size = view.output(0).shape?.[0];
+      if (from === undefined || typeof size !== "number" || !view.node.attributes.has("starts")) {
+        return undefined;
+      }
+      return Array.from({ length: size }, (_, i) => from[start + i * step] ?? 0);
+    },
+    Add: elementwise(addDims),
+    Sub: elementwise(subtractDims),
+    Mul: elementwise(multiplyDims),
+    // A symbolic dimension is not negative: floor and truncate agree.
+    Div: elementwise((a, b) => {
+      if (typeof b !== "number" || b <= 0) return undefined;
+      return typeof a === "number" ? Math.trunc(a / b) : floorDivideDim(a, b);
+    }),
+    ReduceProd: (view) => {
+      const from = view.contents(0);
+      return from === undefined ? undefined : [productOfDims(from)];
+    },
   }),
-  ReduceProd: (view) => {
-    const from = view.contents(0);
-    return from === undefined ? undefined : [productOfDims(from)];
-  },
-};
+);
 
 /**
  * Elements of a node's integer result, symbolic dimensions included, where its rank is 0 or 1: what
@@ -77,7 +79,7 @@ export function inferContents(view: NodeView): readonly Dim[] | undefined {
   const { elementType, shape } = view.output(0);
   if (elementType !== "int64" && elementType !== "int32") return undefined;
   if (view.node.domain !== "" || shape === undefined || shape.length > 1) return undefined;
-  const contents = RULES[view.node.opType]?.(view);
+  const contents = RULES.get(view.node.opType)?.(view);
   const count = shape.length === 0 ? 1 : shape[0];
   return contents?.length === count ? contents : undefined;
 }

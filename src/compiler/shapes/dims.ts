@@ -1,3 +1,4 @@
+import { CompileError } from "../../core/errors.js";
 import type { Dim, Shape } from "../graph.js";
 
 /**
@@ -6,9 +7,20 @@ import type { Dim, Shape } from "../graph.js";
  * equal numbers; two different ones may.
  */
 
+/** Formulas that double with every node would fill the memory. */
+const MAX_FORMULA = 2000;
+
+function formula(text: string): string {
+  if (text.length <= MAX_FORMULA) return text;
+  throw new CompileError(
+    "BadDim",
+    `a dimension's formula grows too long (${text.slice(0, 60)}…); bind the model's open dimensions`,
+  );
+}
+
 export function addDims(a: Dim, b: Dim): Dim {
   if (typeof a === "number") return typeof b === "number" ? a + b : addDims(b, a);
-  if (typeof b === "string") return `(${a}+${b})`;
+  if (typeof b === "string") return formula(`(${a}+${b})`);
   const [base, offset] = splitOffset(a);
   const total = offset + b;
   if (total === 0) return base;
@@ -37,7 +49,7 @@ export function subtractDims(a: Dim, b: Dim): Dim {
   if (typeof a === "number" && typeof b === "number") return a - b;
   if (a === b) return 0;
   if (typeof b === "number") return addDims(a, -b);
-  return `(${String(a)}-${String(b)})`;
+  return formula(`(${String(a)}-${String(b)})`);
 }
 
 export function multiplyDims(a: Dim, b: Dim): Dim {
@@ -48,7 +60,7 @@ export function multiplyDims(a: Dim, b: Dim): Dim {
   // Numbers in front, then names in order: a·b and b·a get one text.
   const [first, second] =
     typeof a === "number" || (typeof b === "string" && a <= b) ? [a, b] : [b, a];
-  return `${String(first)}*${String(second)}`;
+  return formula(`${String(first)}*${String(second)}`);
 }
 
 export function floorDivideDim(a: Dim, divisor: number): Dim {

@@ -157,8 +157,8 @@ const reduce: ShapeRule = (view) => {
   const elementType = view.elementType(0);
   if (x === undefined) return [{ elementType, shape: undefined }];
   if (axes === undefined) {
-    const shape = view.int("keepdims", 1) === 1 ? view.output(0).shape : undefined;
-    return [{ elementType, shape }];
+    const named = x.map((_, i) => `${view.node.outputs[0] ?? ""}_${String(i)}`);
+    return [{ elementType, shape: view.int("keepdims", 1) === 1 ? named : undefined }];
   }
   return [{ elementType, shape: reducedShape(x, axes, view.int("keepdims", 1) === 1) }];
 };

@@ -27,7 +27,14 @@ export interface Scope {
    * Reshape, with symbolic dimensions in them.
    */
   readonly contents: Map<string, readonly Dim[]>;
+  /** Elements that folding may still compute, for the model as a whole. */
+  readonly budget: { elements: number };
 }
+
+/** No model needs more axes; more would make work that is quadratic in them. */
+export const MAX_RANK = 64;
+/** Axes, pads, scales and the like are short; what is longer is data. */
+const MAX_PARAMETERS = 4096;
 
 /** A node together with what is known of its operands. */
 export class NodeView {
@@ -70,10 +77,11 @@ export class NodeView {
     return this.lookUp(i, ({ graph }, name) => graph.initializers.get(name));
   }
 
-  /** Elements of a constant input. */
+  /** Elements of a constant input that holds parameters. */
   numbers(i: number): number[] | undefined {
     const constant = this.constant(i);
-    return constant === undefined ? undefined : constantNumbers(constant);
+    if (constant === undefined || constant.data.length > MAX_PARAMETERS) return undefined;
+    return constantNumbers(constant);
   }
 
   /** Elements of an integer scalar or vector, with symbolic dimensions in them. */
@@ -137,6 +145,6 @@ export function isShapeLike(constant: ConstantTensor): boolean {
   return (
     (constant.elementType === "int64" || constant.elementType === "int32") &&
     constant.dims.length <= 1 &&
-    constant.data.length <= 64
+    constant.data.length <= MAX_RANK
   );
 }

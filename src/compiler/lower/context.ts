@@ -262,9 +262,24 @@ export class LoweringContext {
     const scales = byChannel.min.map((min, c) => {
       const own = Math.max(Math.abs(clip(min)), Math.abs(clip(byChannel.max[c]!)));
       // A channel that was almost silent in calibration may speak up later: it keeps a floor.
-      return roundScale(Math.max(own, fallback / 256) * unit);
+      return roundScale(Math.max(own, fallback / 1024) * unit);
     });
     return format(width.dtype, { axis: byChannel.axis, scales }, 0, bounds);
+  }
+
+  /**
+   * Whether a value loses too much under one scale: its readers take a scale for each channel, and
+   * some channel is so much quieter than the loudest that few integers are left to it.
+   */
+  wantsChannels(name: string): boolean {
+    const range = this.rangeOf(name);
+    const channels = range === undefined ? undefined : this.#perChannel(name, range);
+    if (range === undefined || channels === undefined) return false;
+    const greatest = Math.max(Math.abs(range.min), Math.abs(range.max));
+    return channels.min.some((min, c) => {
+      const own = Math.max(Math.abs(min), Math.abs(channels.max[c]!));
+      return own > 0 && own * QUIET < greatest;
+    });
   }
 
   /** Inputs of the model keep the profile's full width; what reads them narrows them where it must. */
@@ -439,6 +454,9 @@ export class LoweringContext {
     });
   }
 }
+
+/** A channel this much quieter than the loudest keeps fewer than 9 of 16 bits. */
+const QUIET = 32;
 
 /** Operators that multiply and add; they read their first input as an activation. */
 export const CONTRACTIONS: ReadonlySet<string> = new Set([

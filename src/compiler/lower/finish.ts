@@ -1,10 +1,12 @@
 /** The end of an operator: which format its result gets, and what follows it for free. */
-import { CompileError } from "../../core/errors.js";
 import type { FixedValue } from "../fixed/fixedGraph.js";
 import type { GraphNode } from "../graph.js";
-import { constantNumbers, expressionAttribute, floatAttribute } from "../graph.js";
+import { constantNumbers, expressionAttribute, floatAttribute, nodeError } from "../graph.js";
 import type { LoweringContext } from "./context.js";
-import { integerDtype } from "./context.js";
+import { integerDtype, scaleRatio } from "./context.js";
+import type { Expression } from "../expression.js";
+import { evaluateExpression } from "../evaluateExpression.js";
+import type { FunctionTable } from "./functionTable.js";
 import { functionTable } from "./functionTable.js";
 import type { Format, Scale } from "./real.js";
 import { format, scaleAt } from "./real.js";
@@ -49,7 +51,7 @@ export function finish(
     }
     if (next.domain === "aivm" && next.opType === "Unary") {
       ctx.absorbed.add(next);
-      lowerFunction(ctx, next, axes, emit, interval);
+      lowerFunction(ctx, next, axes, emit, interval, channels);
       return;
     }
     break;
@@ -58,46 +60,104 @@ export function finish(
   ctx.define(name, { value: emit(target), axes, format: target });
 }
 
-/** A function of one variable: rounds its argument into the table's domain, then looks it up. */
+/**
+ * A function of one variable: rounds its argument into the table's domain, then looks it up. Where
+ * channels differ too much for one scale it is `x · g(x)` instead, with a table of g.
+ */
 export function lowerFunction(
   ctx: LoweringContext,
   node: GraphNode,
   axes: readonly number[],
   emitArgument: (target: Format) => FixedValue,
   interval: readonly [number, number] = [-Infinity, Infinity],
+  channels: "perChannel" | "perTensor" = "perTensor",
 ): void {
   const expression = expressionAttribute(node, "expression")!;
   const argument = node.inputs[0]!;
   const range = ctx.rangeOf(argument);
   if (range === undefined) {
-    throw new CompileError(
+    throw nodeError(
       "NotCalibrated",
+      node,
       `the calibration has no range for "${argument}"; calibrate this very model again`,
-      {
-        name: argument,
-      },
     );
   }
-  finish(ctx, node, axes, (target) => {
-    const { headroom } = ctx.profile.activation;
-    const domain = [
-      Math.max(Math.min(range.min * headroom, range.min / headroom), interval[0]),
-      Math.min(Math.max(range.max * headroom, range.max / headroom), interval[1]),
-    ] as const;
-    const table = functionTable(expression, domain, scaleAt(target.scale, 0), target);
-    const input = emitArgument(table.argument);
+  const { headroom } = ctx.profile.activation;
+  const domain = [
+    Math.max(Math.min(range.min * headroom, range.min / headroom), interval[0]),
+    Math.min(Math.max(range.max * headroom, range.max / headroom), interval[1]),
+  ] as const;
+  const byChannel = range.channels.find((c) => c.axis === 1);
+  const gated =
+    channels === "perChannel" &&
+    byChannel !== undefined &&
+    ctx.profile.activation.dtype === "i16" &&
+    ctx.wantsChannels(node.outputs[0]!) &&
+    vanishesAtZero(expression);
+  const look = (table: FunctionTable, index: FixedValue, dtype: Format["dtype"]): FixedValue => {
     const { builder } = ctx;
     const entries = builder.constant(table.dtype, [table.entries.length], table.entries);
-    return table.kind === "direct"
-      ? builder.op("lut", {}, [input, entries], target.dtype, input.shape)
-      : builder.op(
-          "lut.interpolate",
-          { segmentsLog2: table.segmentsLog2, guardBits: table.guardBits, dtype: target.dtype },
-          [input, entries],
-          target.dtype,
-          input.shape,
-        );
-  });
+    if (table.kind === "direct") return builder.op("lut", {}, [index, entries], dtype, index.shape);
+    const { segmentsLog2, guardBits } = table;
+    const imm = { segmentsLog2, guardBits, dtype };
+    return builder.op("lut.interpolate", imm, [index, entries], dtype, index.shape);
+  };
+  const emit = (target: Format): FixedValue => {
+    if (typeof target.scale === "number") {
+      const f = (x: number): number => evaluateExpression(expression, x);
+      const table = functionTable(f, domain, target.scale, target);
+      return look(table, emitArgument(table.argument), target.dtype);
+    }
+    const wanted = target.scale;
+    const gateFormat = format("i16", roundScale(GATE_REACH / 32_767));
+    const gate = (x: number): number =>
+      evaluateExpression(expression, x === 0 ? GATE_EPSILON : x) / (x === 0 ? GATE_EPSILON : x);
+    const table = functionTable(gate, domain, gateFormat.scale as number, gateFormat);
+    // Beyond the table's domain the gate is flat: where it is 0 there, x need not reach further.
+    const lowest = gate(domain[0]) * GATE_ZERO < 1 ? tableStart(table.argument) : domain[0];
+    const scales = byChannel!.min.map((min, c) =>
+      roundScale(
+        (Math.max(Math.min(-min * headroom, -lowest), byChannel!.max[c]! * headroom, 0) ||
+          scaleAt(wanted, c) * 32_767) / 32_767,
+      ),
+    );
+    const x = emitArgument(format("i16", { axis: 1, scales }));
+    const index = ctx.rescaled(
+      { value: x, axes },
+      scaleRatio({ axis: 1, scales }, table.argument.scale),
+      table.argument,
+    );
+    const product = ctx.builder.op(
+      "mul.wide",
+      { accumulator: "i32" },
+      [x, look(table, index, "i16")],
+      "i32",
+      x.shape,
+    );
+    const scale = multiplyScales({ axis: 1, scales }, gateFormat.scale);
+    return ctx.rescaled({ value: product, axes }, scaleRatio(scale, target.scale), target);
+  };
+  finish(ctx, node, axes, emit, gated ? "perChannel" : "perTensor");
+}
+
+/** The greatest gate that its table holds: Swish-like gates stay below 1.1. */
+const GATE_REACH = 1.25;
+/** Stands for 0 where a gate is a limit. */
+const GATE_EPSILON = 1e-6;
+/** A gate below 1 in this many is none. */
+const GATE_ZERO = 10_000;
+
+/** Whether f(x)/x is a gate: f(0) = 0 and the ratio is within reach. */
+function vanishesAtZero(expression: Expression): boolean {
+  if (Math.abs(evaluateExpression(expression, 0)) > 0) return false;
+  return [-64, -8, -2, -1, -GATE_EPSILON, GATE_EPSILON, 1, 2, 8, 64].every(
+    (x) => Math.abs(evaluateExpression(expression, x) / x) <= GATE_REACH,
+  );
+}
+
+/** The least real of a table's argument. */
+function tableStart({ scale, zeroPoint }: Format): number {
+  return (-32_768 - zeroPoint) * scaleAt(scale, 0);
 }
 
 /** The interval that a Relu or a Clip with constant bounds lets through. */

@@ -1,7 +1,5 @@
 /** Tables of functions of one variable, as `lut` and `lut.interpolate` read them. */
 import { DTYPE_INFO } from "../../core/dtype.js";
-import type { Expression } from "../expression.js";
-import { evaluateExpression } from "../evaluateExpression.js";
 import type { Format } from "./real.js";
 import { format } from "./real.js";
 import { powerOfTwo, roundScale } from "./scale.js";
@@ -29,19 +27,19 @@ const TOLERANCE = 0.25;
 const TAIL_SAMPLES = 1024;
 
 /**
- * The smallest table of `expression` over a domain whose error stays below 0.75 step of the output.
+ * The smallest table of `f` over a domain whose error stays below 0.75 step of the output.
  *
  * @param domain reals that the argument may take
  * @param scale the output's step
  */
 export function functionTable(
-  expression: Expression,
+  f: (x: number) => number,
   domain: readonly [number, number],
   scale: number,
   output: Format,
 ): FunctionTable {
   const evaluate = (x: number): number => {
-    const y = evaluateExpression(expression, x) / scale;
+    const y = f(x) / scale;
     // A pole or a domain error at a grid point: saturate, as the output would.
     return Number.isNaN(y) ? 0 : Math.min(Math.max(y, -0x40000000), 0x40000000);
   };
@@ -68,7 +66,7 @@ export function functionTable(
     const width = 65_536 >> log2;
     let worst = 0;
     for (let u = 0; u < 65_536 && worst <= TOLERANCE; u += width) {
-      const middle = (clampTo(point(u), output) + clampTo(point(u + width), output)) / 2;
+      const middle = clampTo((point(u) + point(u + width)) / 2, output);
       worst = Math.max(worst, Math.abs(middle - clampTo(point(u + width / 2), output)));
     }
     if (worst > TOLERANCE) continue;

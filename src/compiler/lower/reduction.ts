@@ -2,7 +2,7 @@
 import type { FixedValue } from "../fixed/fixedGraph.js";
 import type { Dim, GraphNode } from "../graph.js";
 import { intAttribute, intsAttribute, isFloat, nodeError } from "../graph.js";
-import { apply, x as variable } from "../expression.js";
+import { functions } from "../elementary.js";
 import type { LoweringContext } from "./context.js";
 import { integerDtype, scaleRatio } from "./context.js";
 import { finish } from "./finish.js";
@@ -291,12 +291,7 @@ export function lowerSoftmax(ctx: LoweringContext, node: GraphNode): void {
   const greatest = builder.op("reduce.max", { axes: [axis] }, [scores], "i32", kept);
   const below = builder.op("sub", {}, [scores, greatest], "i32", shape);
   const output = format("i32", roundScale(1 / (1 << EXP_BITS)));
-  const table = functionTable(
-    apply("Exp", variable),
-    [LOWEST_EXPONENT, 0],
-    output.scale as number,
-    output,
-  );
+  const table = functionTable(functions.Exp, [LOWEST_EXPONENT, 0], output.scale as number, output);
   const exponent = ctx.rescaled(
     { value: below, axes: x.axes },
     scaleRatio(x.format.scale, table.argument.scale),

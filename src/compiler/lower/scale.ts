@@ -60,14 +60,13 @@ export interface Multiplier {
 
 /**
  * The multiplier of 31 bits (fewer below 2^-32) and the shift that come nearest to `factor`.
- * @param factor its magnitude is below 2^30
+ * From 2^30 on the factor is 2^30: every integer but 0 saturates 16 bits all the same.
  */
 export function toMultiplier(factor: number): Multiplier {
   if (factor === 0) return { multiplier: 0, shift: 1 };
   const magnitude = Math.abs(factor);
   const exponent = exponentOf(magnitude);
-  if (exponent >= 30)
-    throw new InternalError(`a rescale factor of ${String(factor)} is out of range`);
+  if (exponent >= 30) return { multiplier: factor < 0 ? -0x7fffffff : 0x7fffffff, shift: 1 };
   let shift = Math.min(30 - exponent, 62);
   let multiplier = Math.floor(scaleByPowerOfTwo(magnitude, shift) + 0.5);
   if (multiplier === 0x80000000) {

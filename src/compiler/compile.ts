@@ -17,6 +17,7 @@ import { importModel } from "./importModel.js";
 import { listUnsupported } from "./listUnsupported.js";
 import type { TensorReport } from "./lower/context.js";
 import { LoweringContext, integerDtype } from "./lower/context.js";
+import { quantizedFormat } from "./lower/finish.js";
 import type { Precision } from "./lower/profile.js";
 import { profileOf } from "./lower/profile.js";
 import type { Format, Lowered, Real } from "./lower/real.js";
@@ -138,6 +139,20 @@ function lowerInput(ctx: LoweringContext, dimensions: Dimensions, name: string):
     const dtype = integerDtype(type);
     ctx.define(name, { value: ctx.builder.input(dtype, shape), axes });
     return { name, dtype, shape: dimensions.of(shape, name) };
+  }
+  // A model that quantises its input at once says how the host should.
+  const reader = ctx.soleConsumer(name);
+  const stated = reader?.opType === "QuantizeLinear" ? quantizedFormat(ctx, reader) : undefined;
+  if (reader !== undefined && stated !== undefined) {
+    ctx.absorbed.add(reader);
+    const value = ctx.builder.input(stated.dtype, shape);
+    ctx.define(reader.outputs[0]!, { value, axes });
+    return {
+      name,
+      dtype: stated.dtype,
+      shape: dimensions.of(shape, name),
+      scale: portScale(stated),
+    };
   }
   const held = ctx.chooseInputFormat(name);
   ctx.define(name, { value: ctx.builder.input(held.dtype, shape), axes, format: held });

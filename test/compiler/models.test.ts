@@ -65,8 +65,8 @@ describe.skipIf(!here)(title, () => {
         return [input, floatTensor(shape, i + 1)];
       }),
     );
-    const expected = await runModel(bytes, feeds);
-    const actual = await runModel(exportGraph(optimised), feeds);
+    const expected = await runModel(bytes, feeds, "basic");
+    const actual = await runModel(exportGraph(optimised), feeds, "basic");
     for (const output of graph.outputs) {
       const [e, a] = [expected[output], actual[output]];
       if (e === undefined || a === undefined) throw new TypeError(`${output} is missing`);

@@ -44,7 +44,8 @@ interface Contraction {
 export function foldAffine(graph: Graph): void {
   const rewriter = new Rewriter(graph);
   for (const node of rewriter.sweep()) foldIntoProducer(rewriter, node);
-  for (const node of rewriter.sweep()) foldIntoConsumer(rewriter, node);
+  // The nearest first: what is before it then stands next to the contraction.
+  for (const node of [...rewriter.sweep()].reverse()) foldIntoConsumer(rewriter, node);
   for (const node of rewriter.sweep()) {
     if (operatorName(node) === "BatchNormalization") replaceNormalization(rewriter, node);
   }

@@ -5,13 +5,18 @@ ort.env.logLevel = "error";
 
 export type Feeds = Readonly<Record<string, ort.Tensor>>;
 
-/** Runs a model in onnxruntime-web: what the compiler's graphs are measured against. */
+/**
+ * Runs a model in onnxruntime-web: what the compiler's graphs are measured against.
+ *
+ * @param level how far the runtime may rewrite the model; beyond "basic" it fuses quantised
+ * operators, which changes results
+ */
 export async function runModel(
   bytes: Uint8Array,
   feeds: Feeds,
+  level: "disabled" | "basic" = "disabled",
 ): Promise<Readonly<Record<string, ort.Tensor>>> {
-  // Its further levels fuse quantised operators, which changes results.
-  const session = await ort.InferenceSession.create(bytes, { graphOptimizationLevel: "basic" });
+  const session = await ort.InferenceSession.create(bytes, { graphOptimizationLevel: level });
   try {
     return await session.run(feeds);
   } finally {

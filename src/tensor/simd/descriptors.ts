@@ -119,7 +119,8 @@ export interface Epilogue {
   tableType: number;
 }
 
-const EPILOGUE_BIG = ["zeroPoint", "lo", "hi"] as const satisfies readonly (keyof Epilogue)[];
+/** The 64-bit fields that epilogues and weighted sums begin with. */
+const OUTPUT = ["zeroPoint", "lo", "hi"] as const satisfies readonly (keyof Epilogue)[];
 const EPILOGUE = [
   "bias",
   "multiplier",
@@ -132,7 +133,7 @@ const EPILOGUE = [
   "guardBits",
   "tableType",
 ] as const satisfies readonly (keyof Epilogue)[];
-export const EPILOGUE_BYTES = EPILOGUE_BIG.length * 8 + EPILOGUE.length * 4;
+export const EPILOGUE_BYTES = OUTPUT.length * 8 + EPILOGUE.length * 4;
 
 function writeWords<F extends string>(
   view: DataView,
@@ -155,8 +156,59 @@ export function writeWindow(view: DataView, at: Address, fields: Readonly<Window
 
 /** Writes an epilogue at a multiple of 8. */
 export function writeEpilogue(view: DataView, at: Address, fields: Readonly<Epilogue>): void {
-  EPILOGUE_BIG.forEach((name, i) => view.setBigInt64(at + 8 * i, fields[name], true));
-  writeWords(view, at + 8 * EPILOGUE_BIG.length, EPILOGUE, fields);
+  OUTPUT.forEach((name, i) => view.setBigInt64(at + 8 * i, fields[name], true));
+  writeWords(view, at + 8 * OUTPUT.length, EPILOGUE, fields);
+}
+
+/** Arguments of `rescaleAdd`. Operands are rows: see `assembly/elementwise.ts`. */
+export interface WeightedSum {
+  zeroPoint: bigint;
+  lo: bigint;
+  hi: bigint;
+  aMultiplier: number;
+  bMultiplier: number;
+  shift: number;
+  /** dtype codes of operands of at most 32 bits. */
+  aType: number;
+  a: Address;
+  /** Bytes from one row to the next; 0 for the same row again. */
+  aRow: number;
+  /** 1, or 0 for one value a row. */
+  aStep: number;
+  bType: number;
+  b: Address;
+  bRow: number;
+  bStep: number;
+  /** dtype code of the result. */
+  type: number;
+  dst: Address;
+  rows: number;
+  cols: number;
+}
+
+const WEIGHTED_SUM = [
+  "aMultiplier",
+  "bMultiplier",
+  "shift",
+  "aType",
+  "a",
+  "aRow",
+  "aStep",
+  "bType",
+  "b",
+  "bRow",
+  "bStep",
+  "type",
+  "dst",
+  "rows",
+  "cols",
+] as const satisfies readonly (keyof WeightedSum)[];
+export const WEIGHTED_SUM_BYTES = OUTPUT.length * 8 + WEIGHTED_SUM.length * 4;
+
+/** Writes a weighted sum at a multiple of 8. */
+export function writeWeightedSum(view: DataView, at: Address, fields: Readonly<WeightedSum>): void {
+  OUTPUT.forEach((name, i) => view.setBigInt64(at + 8 * i, fields[name], true));
+  writeWords(view, at + 8 * OUTPUT.length, WEIGHTED_SUM, fields);
 }
 
 export interface RescalePlan {

@@ -51,7 +51,81 @@ export interface Kernels {
     type: number,
     dst: Address,
   ): void;
+  binary(
+    op: number,
+    type: number,
+    a: Address,
+    aRow: number,
+    aStep: number,
+    b: Address,
+    bRow: number,
+    bStep: number,
+    dst: Address,
+    rows: number,
+    cols: number,
+  ): void;
+  compare(
+    op: number,
+    type: number,
+    a: Address,
+    aRow: number,
+    aStep: number,
+    b: Address,
+    bRow: number,
+    bStep: number,
+    dst: Address,
+    rows: number,
+    cols: number,
+  ): void;
+  unary(op: number, type: number, src: Address, n: number, dst: Address): void;
+  clamp(type: number, src: Address, n: number, lo: bigint, hi: bigint, dst: Address): void;
+  cast(from: number, to: number, src: Address, n: number, dst: Address): void;
+  select(
+    bytes: number,
+    condition: Address,
+    a: Address,
+    aStep: number,
+    b: Address,
+    bStep: number,
+    n: number,
+    dst: Address,
+  ): void;
+  mulWide(
+    to: number,
+    aType: number,
+    a: Address,
+    aRow: number,
+    aStep: number,
+    bType: number,
+    b: Address,
+    bRow: number,
+    bStep: number,
+    dst: Address,
+    rows: number,
+    cols: number,
+  ): void;
+  rescaleAdd(weightedSum: Address): void;
 }
+
+/** Numbers of the operators of `binary`, `compare` and `unary`. */
+export const BINARY = {
+  add: 0,
+  sub: 1,
+  mul: 2,
+  min: 3,
+  max: 4,
+  and: 5,
+  or: 6,
+  xor: 7,
+  "div.floor": 8,
+  "div.trunc": 9,
+  "mod.floor": 10,
+  "mod.trunc": 11,
+  shl: 12,
+  shr: 13,
+} as const;
+export const COMPARE = { eq: 0, lt: 1, le: 2 } as const;
+export const UNARY = { not: 0, neg: 1, abs: 2, sign: 3, "sqrt.floor": 4 } as const;
 
 let compiled: WebAssembly.Module | undefined;
 

@@ -130,7 +130,7 @@ export function depthwiseScratchBytes(window: usize): usize {
   const channels = <usize>(w.channels + 7) & ~7;
   const taps = <usize>(w.kernelHeight * w.kernelWidth + 1);
   const ring = <usize>ringRows(w) * <usize>paddedWidth(w) * (channels << 1);
-  return ring + channels * POSITIONS * 12 + taps * 20 + 64;
+  return ring + channels * <usize>POSITIONS * 12 + taps * 20 + 64;
 }
 
 /**
@@ -148,8 +148,8 @@ export function depthwise(args: usize): void {
   const ldRow = <usize>positions * ldPixel;
   const ldStrip = ldPixel << (wide ? 2 : 1);
   const strip = (c.scratch + 15) & ~15;
-  const narrow = strip + POSITIONS * ldStrip;
-  const pairSums = narrow + POSITIONS * (ldPixel << 1);
+  const narrow = strip + <usize>POSITIONS * ldStrip;
+  const pairSums = narrow + <usize>POSITIONS * (ldPixel << 1);
   const taps = pairSums + (<usize>pairs << 5);
   const ring = (taps + (<usize>pairs << 3) + 15) & ~15;
   const step = <usize>w.strideX * ldPixel;

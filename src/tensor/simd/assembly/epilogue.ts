@@ -37,8 +37,13 @@ export function rescaleExact(x: i64, m: i64, s: i64, zero: i64, lo: i64, hi: i64
   // x·m as 128 bits from two exact products of 32 by 32 bits.
   const lowProduct = (x & 0xffffffff) * m;
   const highProduct = (x >> 32) * m;
-  let low = lowProduct + (highProduct << 32);
-  let high = (highProduct >> 32) + (lowProduct >> 63) + <i64>(<u64>low < <u64>lowProduct);
+  const low = lowProduct + (highProduct << 32);
+  const high = (highProduct >> 32) + (lowProduct >> 63) + <i64>(<u64>low < <u64>lowProduct);
+  return roundExact(low, high, s, zero, lo, hi);
+}
+
+/** The rounding of `rescaleExact`, of the 128-bit integer high·2^64 + low. */
+export function roundExact(low: i64, high: i64, s: i64, zero: i64, lo: i64, hi: i64): i64 {
   const half = <i64>1 << (s - 1);
   low += half;
   high += <i64>(<u64>low < <u64>half);

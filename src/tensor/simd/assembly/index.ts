@@ -4,3 +4,6 @@ export { contract, contractScratchBytes } from "./conv";
 export { depthwise, depthwiseScratchBytes } from "./depthwise";
 export { rescale } from "./epilogue";
 export { lutDirect, lutInterpolate } from "./lut";
+export { binary, compare } from "./elementwise";
+export { cast, clamp, select, unary } from "./unary";
+export { mulWide, rescaleAdd } from "./weighted";

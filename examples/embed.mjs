@@ -14,8 +14,7 @@ const { receipt, outputs, trap } = await instance.run({
   limits: { memoryBytes: 2 ** 20 },
   signal: AbortSignal.timeout(10_000),
 });
-if (trap) console.log(`stopped: ${trap.message}`);
-else console.log("y =", [...outputs.y.reals()]);
+console.log(trap?.message ?? outputs?.y?.reals());
 console.log(receipt);
 console.log("receipt hash", Buffer.from(receiptHash(receipt)).toString("hex"));
 instance.dispose();

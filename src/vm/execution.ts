@@ -280,14 +280,14 @@ export class Execution {
 
   /**
    * Enters a function with its parameters on top of the stack.
-   * @throws Trap `CallDepth` or `StackLimit`
+   * @throws Trap `StackLimit` or `CallDepth`
    */
   call(callee: LinkedFunction): void {
+    const { params, locals } = callee;
+    this.reserve(locals.length - params.length);
     if (this.#frames.length >= this.limits.callDepth) {
       throw new Trap("CallDepth", `more than ${this.limits.callDepth} calls within one another`);
     }
-    const { params, locals } = callee;
-    this.reserve(locals.length - params.length);
     const base = this.stack.length - params.length;
     const values: (Tensor | undefined)[] = this.stack.splice(base);
     values.length = locals.length;

@@ -35,14 +35,25 @@ export interface RunStatistics {
   readonly saturated: Readonly<Record<string, number>>;
 }
 
-export interface RunResult {
+interface RunReport {
   readonly receipt: Receipt;
-  /** Outputs by name; undefined when the run trapped. */
-  readonly outputs: Readonly<Record<string, OutputTensor>> | undefined;
-  /** What stopped the run, in words too; undefined when it finished. */
-  readonly trap: Trap | undefined;
   readonly statistics: RunStatistics;
 }
+
+/** A run that trapped has a receipt too, but no outputs. */
+export type RunResult = RunReport &
+  (
+    | {
+        /** By name. */
+        readonly outputs: Readonly<Record<string, OutputTensor>>;
+        readonly trap: undefined;
+      }
+    | {
+        readonly outputs: undefined;
+        /** What stopped the run, in words too. */
+        readonly trap: Trap;
+      }
+  );
 
 /** What to run: code of one part of a module on tensors that fit it. */
 export interface RunTarget {
@@ -203,21 +214,14 @@ export class Run {
       isaVersion: ISA_VERSION,
       gasVersion: GAS_VERSION,
     };
-    return {
-      receipt,
-      outputs:
-        trap === undefined
-          ? Object.fromEntries(
-              entry.outputs.map((port, i) => [port.name, new OutputTensor(port, outputs[i]!)]),
-            )
-          : undefined,
-      trap,
-      statistics: {
-        instructions: execution.instructions,
-        peakMemoryBytes: execution.peakBytes,
-        saturated,
-      },
+    const statistics: RunStatistics = {
+      instructions: execution.instructions,
+      peakMemoryBytes: execution.peakBytes,
+      saturated,
     };
+    if (trap !== undefined) return { receipt, outputs: undefined, trap, statistics };
+    const named = entry.outputs.map((port, i) => [port.name, new OutputTensor(port, outputs[i]!)]);
+    return { receipt, outputs: Object.fromEntries(named), trap, statistics };
   }
 }
 

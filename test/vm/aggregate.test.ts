@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { describe, expect, test } from "vitest";
+import type { AggregateRun } from "../../src/vm/aggregate.js";
 import type { Instance } from "../../src/vm/instance.js";
 import type { RunResult } from "../../src/vm/run.js";
 import { assembled } from "../support/assembled.js";
@@ -137,7 +138,7 @@ describe("aggregation", () => {
   test("refuses what are not runs of one thing", () => {
     const instance = assembled(INFERENCE + MAJORITY);
     const run = reported(instance, [7]);
-    const refused: [readonly RunResult[], string, RegExp][] = [
+    const refused: [readonly AggregateRun[], string, RegExp][] = [
       [[], "NoFinishedRun", /none of the 0 runs/],
       [[trapped(instance)], "NoFinishedRun", /none of the 1 runs/],
       [

@@ -400,7 +400,7 @@ describe("traps", () => {
       );
       while (execution.next?.pc !== pc) execution.step();
       const snapshot = () => ({
-        operands: execution.stack.map((x) => [x, x.refs, backend.download(x)]),
+        operands: execution.stack.map((x) => [x, x.refs, program.backend.download(x)]),
         resident: backend.statistics().residentBytes,
         instructions: execution.instructions,
       });

@@ -12,11 +12,14 @@ describe("the examples of the pages", () => {
     expect(evaluateExact(op, imm, operands)).toEqual(results);
   });
 
-  it.each(Object.entries(MACHINE_EXAMPLES))("%s occurs in its example, which is valid", (op, text) => {
-    const module = parseAssembly(`aivm isa=1 gas=1\n${text}`);
-    expect(module.functions[0]!.body.map((instruction) => instruction.op)).toContain(op);
-    validateModule(module);
-  });
+  it.each(Object.entries(MACHINE_EXAMPLES))(
+    "%s occurs in its example, which is valid",
+    (op, text) => {
+      const module = parseAssembly(`aivm isa=1 gas=1\n${text}`);
+      expect(module.functions[0]!.body.map((instruction) => instruction.op)).toContain(op);
+      validateModule(module);
+    },
+  );
 
   it("cover every instruction", () => {
     expect(new Set([...Object.keys(EXAMPLES), ...Object.keys(MACHINE_EXAMPLES)])).toEqual(

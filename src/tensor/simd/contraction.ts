@@ -17,6 +17,8 @@ import { packWeights } from "./packedWeights.js";
 import type { Base, Pending } from "./pending.js";
 import { dtypeOf } from "./pending.js";
 import type { Storage } from "./storage.js";
+import type { SimdTensor } from "./tensor.js";
+import { flattenVolume } from "./volume.js";
 import type { Window2d } from "./window2d.js";
 import { window2d } from "./window2d.js";
 
@@ -42,7 +44,14 @@ interface Product {
  */
 export function contract(engine: Engine, pending: Pending): Storage | undefined {
   const base = pending.base as Matmul | Conv;
-  return base.kind === "matmul" ? matmul(engine, pending, base) : conv(engine, pending, base);
+  if (base.kind === "matmul") return matmul(engine, pending, base);
+  if (base.shape.length < 5) return conv(engine, pending, base);
+  const { base: flat, temporary } = flattenVolume(engine, base);
+  try {
+    return conv(engine, { ...pending, base: flat }, flat);
+  } finally {
+    engine.release(temporary);
+  }
 }
 
 function isWide(base: Matmul | Conv): boolean {
@@ -150,6 +159,11 @@ function conv(engine: Engine, pending: Pending, base: Conv): Storage | undefined
   return run(engine, pending, base, packed, products, plain ? undefined : window, depthwise);
 }
 
+/** The greatest magnitude of a value within `bits`. */
+function greatest({ dtype }: SimdTensor, bits: number): number {
+  return Number(DTYPE_INFO[dtype].signed ? 1n << BigInt(bits - 1) : (1n << BigInt(bits)) - 1n);
+}
+
 function run(
   engine: Engine,
   pending: Pending,
@@ -165,7 +179,7 @@ function run(
   const pad = "padValue" in attributes ? Number(attributes.padValue) : 0;
   const aMagnitude = Math.min(
     Math.max(magnitude(a.interval), Math.abs(pad)),
-    DTYPE_INFO[a.dtype].signed ? 2 ** (attributes.aBits - 1) : 2 ** attributes.aBits - 1,
+    greatest(a, attributes.aBits),
   );
   const bias = pending.bias === undefined ? 0 : magnitude(pending.bias.interval);
   // Doubles: rounding is far below the factor of two that is kept free.

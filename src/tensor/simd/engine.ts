@@ -24,8 +24,6 @@ export class Engine {
   /** For the structures that a kernel is called with; the next call overwrites them. */
   readonly arguments: Address;
   macs = 0;
-  /** Those of them that kernels of the reference backend did. */
-  inheritedMacs = 0;
   private kernels: Wasm | undefined;
   private readonly compute: (engine: Engine, pending: Pending, shape: Shape) => Storage;
   private readonly pending = new Set<SimdTensor>();

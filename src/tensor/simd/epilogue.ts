@@ -24,7 +24,7 @@ export interface ChannelParameters extends Derived {
 /** Lanes that a kernel loads at once from parameters that are the same for all channels. */
 const LANES = 8;
 
-function isPerChannel({ rescale }: Steps): boolean {
+export function isPerChannel({ rescale }: Steps): boolean {
   const many = (x: number | SimdTensor): boolean => typeof x !== "number" && x.count > 1;
   return rescale !== undefined && (many(rescale.multiplier) || many(rescale.shift));
 }

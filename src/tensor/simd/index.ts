@@ -53,7 +53,7 @@ export function createSimdBackendSync(options: SimdOptions = {}): Backend<SimdTe
     release: (x) => engine.release(x),
     statistics: () => ({
       macs: engine.macs,
-      ownMacs: engine.macs - engine.inheritedMacs,
+      ownMacs: engine.macs,
       residentBytes: engine.residentBytes,
     }),
     dispose: () => engine.dispose(),

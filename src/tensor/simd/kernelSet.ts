@@ -10,6 +10,7 @@ import {
   reshape,
   tableLookup,
 } from "./deferred.js";
+import * as elementwise from "./elementwise.js";
 import type { Engine } from "./engine.js";
 import { onHost, onHostAll } from "./host.js";
 import * as movement from "./movement.js";
@@ -34,16 +35,17 @@ export function kernelSet(engine: Engine): Kernels<SimdTensor> {
     binary(op, a, b, shape) {
       const deferred =
         op === "add" ? (addBias(engine, a, b, shape) ?? addBias(engine, b, a, shape)) : undefined;
-      return deferred ?? onHost(engine, "binary", op, a, b, shape);
+      return deferred ?? elementwise.binary(engine, op, a, b, shape);
     },
-    compare: (...args) => onHost(engine, "compare", ...args),
-    select: (...args) => onHost(engine, "select", ...args),
-    unary: (...args) => onHost(engine, "unary", ...args),
-    clamp: (x, lo, hi) => narrow(engine, x, x.dtype, lo, hi) ?? onHost(engine, "clamp", x, lo, hi),
+    compare: (...args) => elementwise.compare(engine, ...args),
+    select: (...args) => elementwise.select(engine, ...args),
+    unary: (...args) => elementwise.unary(engine, ...args),
+    clamp: (x, lo, hi) =>
+      narrow(engine, x, x.dtype, lo, hi) ?? elementwise.clamp(engine, x, lo, hi),
     cast(x, dtype) {
       const { min, max } = DTYPE_INFO[dtype];
       const deferred = dtype === "bool" ? undefined : narrow(engine, x, dtype, min, max);
-      return deferred ?? onHost(engine, "cast", x, dtype);
+      return deferred ?? elementwise.cast(engine, x, dtype);
     },
     normalize(x) {
       const [mantissa, exponent] = onHostAll(engine, "normalize", [x]);

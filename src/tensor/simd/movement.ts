@@ -81,7 +81,7 @@ export const concat: Op<"concat"> = (engine, operands, axis, shape) => {
 };
 
 /** Fills a tensor with one value. */
-function fill(engine: Engine, x: SimdTensor, value: bigint): void {
+export function fill(engine: Engine, x: SimdTensor, value: bigint): void {
   const data = engine.heap.view(x.dtype, engine.addressOf(x), x.count);
   if (data instanceof BigInt64Array) data.fill(value);
   else data.fill(Number(value));

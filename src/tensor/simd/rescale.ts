@@ -1,8 +1,9 @@
 import { DTYPE_INFO } from "../../core/dtype.js";
 import type { Shape } from "../../core/shape.js";
 import type { RescaleOutput } from "../backend.js";
+import { forEachBlock } from "./blocks.js";
 import { layOf } from "./broadcast.js";
-import { EPILOGUE_BYTES, planRescale } from "./descriptors.js";
+import { EPILOGUE_BYTES, planRescale, writeWeightedSum } from "./descriptors.js";
 import type { Engine } from "./engine.js";
 import type { ChannelParameters } from "./epilogue.js";
 import { channelParameters, writeSteps } from "./epilogue.js";
@@ -106,8 +107,36 @@ export function rescaleAdd(
   output: RescaleOutput,
   shape: Shape,
 ): SimdTensor {
-  const result = onHost(engine, "rescaleAdd", a, b, multipliers, shift, output, shape);
-  result.interval = interval(output.lo, output.hi);
+  engine.storageOf(a);
+  engine.storageOf(b);
+  const result = engine.make(output.dtype, shape, interval(output.lo, output.hi));
+  const [aInfo, bInfo] = [DTYPE_INFO[a.dtype], DTYPE_INFO[b.dtype]];
+  const [x, y, z] = [engine.addressOf(a), engine.addressOf(b), engine.addressOf(result)];
+  const { code, bytes } = DTYPE_INFO[output.dtype];
+  forEachBlock(shape, [a.shape, b.shape], (block) => {
+    const { rows, cols, offsets, rowSteps, steps } = block;
+    writeWeightedSum(engine.heap.words, engine.arguments, {
+      zeroPoint: output.zeroPoint,
+      lo: output.lo,
+      hi: output.hi,
+      aMultiplier: multipliers.a,
+      bMultiplier: multipliers.b,
+      shift,
+      aType: aInfo.code,
+      a: x + offsets[0]! * aInfo.bytes,
+      aRow: rowSteps[0]! * aInfo.bytes,
+      aStep: steps[0]!,
+      bType: bInfo.code,
+      b: y + offsets[1]! * bInfo.bytes,
+      bRow: rowSteps[1]! * bInfo.bytes,
+      bStep: steps[1]!,
+      type: code,
+      dst: z + block.result * bytes,
+      rows,
+      cols,
+    });
+    engine.wasm.rescaleAdd(engine.arguments);
+  });
   return result;
 }
 

@@ -1,8 +1,7 @@
 import { expressionAttribute, stringAttribute } from "../graph.js";
 import type { ElementType, Shape, ValueInfo } from "../graph.js";
 import { broadcastShapes } from "./dims.js";
-import type { NodeView } from "./nodeView.js";
-import type { ShapeRule } from "./rules.js";
+import type { NodeView, ShapeRule } from "./nodeView.js";
 
 function broadcast(view: NodeView): Shape {
   const shapes = view.node.inputs.map((_, i) => view.shape(i));

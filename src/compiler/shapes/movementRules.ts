@@ -2,8 +2,7 @@ import type { Dim, ElementType, ValueInfo } from "../graph.js";
 import { floatsAttribute, intAttribute, tensorAttribute } from "../graph.js";
 import { elementTypeOf } from "../onnx/tensor.js";
 import { addDims, multiplyDims } from "./dims.js";
-import type { NodeView } from "./nodeView.js";
-import type { ShapeRule } from "./rules.js";
+import type { NodeView, ShapeRule } from "./nodeView.js";
 
 /** The result's shape is what normalisation wrote down, or what the model declares. */
 const asDeclared: ShapeRule = (view) => [

@@ -1,8 +1,7 @@
 import { subgraphs } from "../graph.js";
 import type { Dim, ElementType, Shape, ValueInfo } from "../graph.js";
 import { broadcastShapes } from "./dims.js";
-import type { NodeView } from "./nodeView.js";
-import type { ShapeRule } from "./rules.js";
+import type { NodeView, ShapeRule } from "./nodeView.js";
 import { transposedSize, windowCount } from "./windows.js";
 import type { WindowAxis } from "./windows.js";
 

@@ -148,3 +148,6 @@ export function isShapeLike(constant: ConstantTensor): boolean {
     constant.data.length <= MAX_RANK
   );
 }
+
+/** Element types and shapes of a node's outputs, in order; the node is in normal form. */
+export type ShapeRule = (view: NodeView) => readonly ValueInfo[];

@@ -1,11 +1,7 @@
-import type { ValueInfo } from "../graph.js";
-import type { NodeView } from "./nodeView.js";
+import type { ShapeRule } from "./nodeView.js";
 import { ELEMENTWISE_RULES } from "./elementwiseRules.js";
 import { MOVEMENT_RULES } from "./movementRules.js";
 import { NETWORK_RULES } from "./networkRules.js";
-
-/** Element types and shapes of a node's outputs, in order; the node is in normal form. */
-export type ShapeRule = (view: NodeView) => readonly ValueInfo[];
 
 /** Shape rules by `operatorName`. */
 export const SHAPE_RULES: ReadonlyMap<string, ShapeRule> = new Map([

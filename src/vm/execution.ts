@@ -45,8 +45,11 @@ interface Frame {
   readonly function: LinkedFunction;
   /** Of the instruction that runs next; of its `call` while the callee runs. */
   pc: number;
-  /** Undefined is the initial value. */
-  readonly locals: (Tensor | undefined)[];
+  /**
+   * Those that are not at their initial values: entering and leaving a function costs what it has
+   * used, not what it has declared.
+   */
+  readonly locals: Map<number, Tensor>;
   /** Height of the operand stack below this frame's operands. */
   readonly base: number;
 }
@@ -289,23 +292,27 @@ export class Execution {
       throw new Trap("CallDepth", `more than ${this.limits.callDepth} calls within one another`);
     }
     const base = this.stack.length - params.length;
-    const values: (Tensor | undefined)[] = this.stack.splice(base);
-    values.length = locals.length;
     this.#locals += locals.length;
-    this.#frame = { function: callee, pc: 0, locals: values, base };
+    this.#frame = {
+      function: callee,
+      pc: 0,
+      locals: new Map(this.stack.splice(base).entries()),
+      base,
+    };
     this.#frames.push(this.#frame);
   }
 
   local(index: number): Tensor {
     const { locals, function: f } = this.#frame!;
-    return locals[index] ?? this.constants.initial(f.locals[index]!);
+    return locals.get(index) ?? this.constants.initial(f.locals[index]!);
   }
 
   /** Puts a value, whose reference it takes over, into a local; undefined is the initial value. */
   setLocal(index: number, value: Tensor | undefined): void {
     const { locals } = this.#frame!;
-    const old = locals[index];
-    locals[index] = value;
+    const old = locals.get(index);
+    if (value === undefined) locals.delete(index);
+    else locals.set(index, value);
     if (old !== undefined) this.release(old);
   }
 
@@ -335,9 +342,9 @@ export class Execution {
   }
 
   #dropFrame(): void {
-    const { locals } = this.#frames.pop()!;
-    this.#locals -= locals.length;
-    for (const local of locals) if (local !== undefined) this.release(local);
+    const { locals, function: f } = this.#frames.pop()!;
+    this.#locals -= f.locals.length;
+    for (const local of locals.values()) this.release(local);
     this.#frame = this.#frames[this.#frames.length - 1];
   }
 

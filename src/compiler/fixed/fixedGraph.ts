@@ -2,8 +2,8 @@
  * The compiler's view of the program it writes: a graph of AIVM instructions over typed values.
  * No scales here, only integers; `emit.ts` turns it into a function body.
  */
-import type { Dtype } from "../../core/dtype.js";
-import { DTYPE_INFO, newArray } from "../../core/dtype.js";
+import type { Dtype, IntegerArray } from "../../core/dtype.js";
+import { newArray } from "../../core/dtype.js";
 import { InternalError } from "../../core/errors.js";
 import type { InstructionOf, TensorOpName } from "../../opcodes/index.js";
 import type { Dim } from "../graph.js";
@@ -62,17 +62,12 @@ export class FixedBuilder {
   /** A parameter holding `values`, which must lie in the dtype. */
   constant(dtype: Dtype, dims: readonly number[], values: ArrayLike<number | bigint>): FixedValue {
     const array = newArray(dtype, values.length);
-    const { min, max } = DTYPE_INFO[dtype];
-    for (let i = 0; i < values.length; i++) {
-      const value = values[i]!;
-      if (value < min || value > max) {
-        throw new InternalError(`constant ${String(value)} does not fit ${dtype}`, {
-          name: this.origin,
-        });
-      }
-      if (array instanceof BigInt64Array) array[i] = BigInt(value);
-      else array[i] = Number(value);
+    if (array instanceof BigInt64Array) {
+      for (let i = 0; i < values.length; i++) array[i] = BigInt(values[i]!);
+    } else {
+      for (let i = 0; i < values.length; i++) array[i] = Number(values[i]!);
     }
+    this.#checkKept(array, values);
     // Typed arrays are little-endian on every host that WebAssembly engines run on.
     const bytes = new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
     const key = `${dtype}[${dims.join(",")}]:${hashKey(bytes)}`;
@@ -86,6 +81,19 @@ export class FixedBuilder {
     };
     this.#constants.set(key, value);
     return value;
+  }
+
+  /** A typed array wraps what it cannot hold; here that is a bug. */
+  #checkKept(array: IntegerArray, values: ArrayLike<number | bigint>): void {
+    for (let i = 0; i < values.length; i++) {
+      const value = values[i]!;
+      const kept = typeof value === "number" ? Number(array[i]) : BigInt(array[i]!);
+      if (kept !== value) {
+        throw new InternalError(`constant ${String(values[i])} does not fit`, {
+          name: this.origin,
+        });
+      }
+    }
   }
 
   /** An instruction with one result. */
@@ -123,5 +131,7 @@ function hashKey(bytes: Uint8Array): string {
 }
 
 function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, i) => byte === b[i]);
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
 }

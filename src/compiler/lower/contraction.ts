@@ -62,12 +62,8 @@ function biasOf(ctx: LoweringContext, node: GraphNode, index: number, outputs: n
   const source = weightSource(ctx, node, index);
   if (source === undefined)
     throw nodeError("NotConstant", node, `the bias "${name}" must be a constant`);
-  const { values, quantised } = source;
-  const reals =
-    quantised === undefined
-      ? values
-      : values.map((v, i) => v * quantised.scales[quantised.scales.length === 1 ? 0 : i]!);
-  return reals.length === 1 ? new Array<number>(outputs).fill(reals[0]!) : [...reals];
+  const reals = Array.from(dequantised(source));
+  return reals.length === 1 ? new Array<number>(outputs).fill(reals[0]!) : reals;
 }
 
 interface Matrix {
@@ -105,28 +101,20 @@ function matrixFor(
     (quantised.scales.length === 1 || quantised.axis === outputAxis)
   ) {
     base = scale;
-    weights = keepColumns(
-      Int32Array.from(order, (i) => source.values[i]!),
-      outputs,
-      quantised.scales,
-    );
+    const integers = new Int32Array(order.length);
+    for (let at = 0; at < order.length; at++) integers[at] = source.values[order[at]!]!;
+    weights = keepColumns(integers, outputs, quantised.scales);
   } else {
     base = typeof scale === "number" ? scale : 1;
-    const inner =
-      quantised === undefined
-        ? 1
-        : source.dims.slice(quantised.axis + 1).reduce((a, b) => a * b, 1);
-    const real = (i: number): number =>
-      quantised === undefined
-        ? source.values[i]!
-        : source.values[i]! *
-          quantised.scales[
-            quantised.scales.length === 1 ? 0 : Math.floor(i / inner) % source.dims[quantised.axis]!
-          ]!;
-    const reals = Float64Array.from(order, (i, at) => {
-      if (typeof scale === "number") return real(i);
-      return real(i) * scale.scales[inputChannel(Math.floor(at / outputs), at % outputs)]!;
-    });
+    const values = dequantised(source);
+    const reals = new Float64Array(order.length);
+    for (let at = 0; at < order.length; at++) reals[at] = values[order[at]!]!;
+    if (typeof scale !== "number") {
+      const { scales } = scale;
+      for (let k = 0, at = 0; k < rows; k++) {
+        for (let o = 0; o < outputs; o++, at++) reals[at]! *= scales[inputChannel(k, o)]!;
+      }
+    }
     const units = bias.map((b) => b / base);
     weights = quantiseColumns(reals, outputs, units, activationBound(x.format), ctx.profile);
   }
@@ -304,7 +292,9 @@ export function lowerGemm(ctx: LoweringContext, node: GraphNode): void {
   const alpha = floatAttribute(node, "alpha") ?? 1;
   const beta = floatAttribute(node, "beta") ?? 1;
   const scaled: WeightSource =
-    alpha === 1 ? source : { dims: source.dims, values: dequantised(source).map((v) => v * alpha) };
+    alpha === 1
+      ? source
+      : { dims: source.dims, values: Float64Array.from(dequantised(source), (v) => v * alpha) };
   const bias = biasOf(ctx, node, 2, outputs).map((b) => b * beta);
   if (bias.length !== outputs)
     throw nodeError("UnsupportedShape", node, "the bias must be one row");
@@ -314,15 +304,15 @@ export function lowerGemm(ctx: LoweringContext, node: GraphNode): void {
   lowerProduct(ctx, node, x, scaled, transposed, bias);
 }
 
-function dequantised({ dims, values, quantised }: WeightSource): readonly number[] {
+/** The reals of a source. */
+function dequantised({ dims, values, quantised }: WeightSource): ArrayLike<number> {
   if (quantised === undefined) return values;
-  const inner = dims.slice(quantised.axis + 1).reduce((a, b) => a * b, 1);
-  return values.map(
-    (v, i) =>
-      v *
-      quantised.scales[
-        quantised.scales.length === 1 ? 0 : Math.floor(i / inner) % dims[quantised.axis]!
-      ]!,
+  const { scales, axis } = quantised;
+  const inner = dims.slice(axis + 1).reduce((a, b) => a * b, 1);
+  const length = dims[axis] ?? 1;
+  return Float64Array.from(
+    values,
+    (v, i) => v * scales[scales.length === 1 ? 0 : Math.floor(i / inner) % length]!,
   );
 }
 

@@ -10,7 +10,7 @@ import { roundScale } from "./scale.js";
 export interface WeightSource {
   readonly dims: readonly number[];
   /** Reals; for quantised weights the integers less their zero point. */
-  readonly values: readonly number[];
+  readonly values: ArrayLike<number>;
   /** Present for quantised weights: the scales, one or one along `axis`. */
   readonly quantised?: { readonly scales: readonly number[]; readonly axis: number };
 }
@@ -37,7 +37,11 @@ export function weightSource(
   const constant = ctx.constant(name);
   if (constant !== undefined) {
     if (!isFloat(constant.elementType)) return undefined;
-    return { dims: constant.dims, values: constantNumbers(constant) };
+    const { data } = constant;
+    return {
+      dims: constant.dims,
+      values: data instanceof Float64Array ? data : constantNumbers(constant),
+    };
   }
   const producer = ctx.producerOf(name);
   if (producer?.opType !== "DequantizeLinear" || producer.domain !== "") return undefined;

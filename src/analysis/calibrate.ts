@@ -39,7 +39,10 @@ export async function calibrate(
   options: CalibrateOptions = {},
 ): Promise<Calibration> {
   const complete = selfContained(model, options.externalData);
-  const { inputs } = describeModel(complete, options.dims === undefined ? {} : { dims: options.dims });
+  const { inputs } = describeModel(
+    complete,
+    options.dims === undefined ? {} : { dims: options.dims },
+  );
   const dims: Record<string, number> = { ...options.dims };
   const statistics = new Map<string, TensorStatistics>();
   const measure = (name: string, { elementType, dims: shape, data }: HostArray): void => {

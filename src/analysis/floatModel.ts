@@ -43,7 +43,12 @@ export async function openFloatModel(
       logSeverityLevel: 4,
     });
   } catch (error) {
-    throw new InputError("FloatModel", `onnxruntime cannot open the model: ${messageOf(error)}`, {}, error);
+    throw new InputError(
+      "FloatModel",
+      `onnxruntime cannot open the model: ${messageOf(error)}`,
+      {},
+      error,
+    );
   }
   const { inputNames, outputNames } = session;
   return {
@@ -57,11 +62,17 @@ export async function openFloatModel(
         const outputs = new Map<string, HostArray>();
         for (const name of outputNames) {
           const result = results[name];
-          if (result !== undefined && result.type !== "string") outputs.set(name, fromTensor(result));
+          if (result !== undefined && result.type !== "string")
+            outputs.set(name, fromTensor(result));
         }
         return outputs;
       } catch (error) {
-        throw new InputError("FloatRun", `onnxruntime cannot run the model: ${messageOf(error)}`, {}, error);
+        throw new InputError(
+          "FloatRun",
+          `onnxruntime cannot run the model: ${messageOf(error)}`,
+          {},
+          error,
+        );
       }
     },
     dispose: () => session.release(),
@@ -97,7 +108,11 @@ function messageOf(error: unknown): string {
 
 function toTensor(runtime: Runtime, { elementType, dims, data }: HostArray): Tensor {
   if (elementType === "float16") {
-    return new runtime.Tensor(elementType, Uint16Array.from(data as Float32Array, numberToFloat16), dims);
+    return new runtime.Tensor(
+      elementType,
+      Uint16Array.from(data as Float32Array, numberToFloat16),
+      dims,
+    );
   }
   // The type that goes with the array is known by its name only.
   return new runtime.Tensor(elementType as "float32", data as Float32Array, dims);

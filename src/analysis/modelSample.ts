@@ -38,7 +38,9 @@ export function fitSample(
 ): Map<string, HostArray> {
   for (const name of sample.keys()) {
     if (inputs.some((input) => input.name === name)) continue;
-    throw new InputError("BadSample", `the model has no input "${name}"; it has ${names(inputs)}`, { name });
+    throw new InputError("BadSample", `the model has no input "${name}"; it has ${names(inputs)}`, {
+      name,
+    });
   }
   return new Map(
     inputs.map((input) => {
@@ -60,7 +62,11 @@ function names(inputs: readonly ModelPort[]): string {
   return inputs.map(({ name }) => `"${name}"`).join(", ");
 }
 
-function checkDims({ name, dims }: ModelPort, array: HostArray, seen: Record<string, number>): void {
+function checkDims(
+  { name, dims }: ModelPort,
+  array: HostArray,
+  seen: Record<string, number>,
+): void {
   if (dims === undefined) return;
   const fits =
     dims.length === array.dims.length &&

@@ -86,7 +86,11 @@ class ChannelStatistics {
   finish(): ChannelRange {
     // A channel that had no finite element says nothing: 0 to 0.
     const known = (x: number): number => (x - x === 0 ? shortest(x) : 0);
-    return { axis: this.axis, min: Array.from(this.#min, known), max: Array.from(this.#max, known) };
+    return {
+      axis: this.axis,
+      min: Array.from(this.#min, known),
+      max: Array.from(this.#max, known),
+    };
   }
 }
 

@@ -2,7 +2,8 @@ import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { InputError } from "../../core/errors.js";
 import type { HostArray } from "../../core/hostArray.js";
-import { ARRAY_EXTENSIONS, fileError, isArrayFile, readArrays } from "./readArrays.js";
+import { fileError } from "./binaryFile.js";
+import { ARRAY_EXTENSIONS, isArrayFile, readArrays } from "./readArrays.js";
 
 /** Where one sample lies: a file, or the `input_N.pb` files of one folder in order of N. */
 export interface SampleSource {

@@ -1,13 +1,9 @@
-import { readFile, stat } from "node:fs/promises";
 import { extname } from "node:path";
-import { HostError, InputError } from "../../core/errors.js";
+import { InputError } from "../../core/errors.js";
 import type { HostArray } from "../../core/hostArray.js";
+import { readBytes } from "./binaryFile.js";
 import { decodeNpy } from "./npy.js";
 import { openNpz } from "./npz.js";
-import { decodeTensorProto } from "./tensorProto.js";
-
-/** Node reads at most this much into one buffer. */
-const MAX_FILE_BYTES = 2 ** 31 - 1;
 
 /** The arrays of one file: a single nameless one, or named ones that are read when asked for. */
 export type FileArrays =
@@ -39,44 +35,12 @@ export async function readArrays(path: string): Promise<FileArrays> {
   switch (extname(path).toLowerCase()) {
     case ".npz":
       return { kind: "named", arrays: openNpz(bytes, path) };
-    case ".pb":
+    case ".pb": {
+      // Brings the protobuf reader of the compiler along, which `aivm run` has no other use for.
+      const { decodeTensorProto } = await import("./tensorProto.js");
       return { kind: "single", array: decodeTensorProto(bytes, path) };
+    }
     default:
       return { kind: "single", array: decodeNpy(bytes, path) };
   }
-}
-
-async function readBytes(path: string): Promise<Uint8Array> {
-  try {
-    const { size } = await stat(path);
-    if (size > MAX_FILE_BYTES) {
-      throw new InputError(
-        "FileTooLarge",
-        `${path} has ${String(size)} bytes; files below 2 GiB are read`,
-        {
-          name: path,
-        },
-      );
-    }
-    // A Buffer is no plain Uint8Array: its `slice` does not copy.
-    const { buffer, byteOffset, byteLength } = await readFile(path);
-    return new Uint8Array(buffer, byteOffset, byteLength);
-  } catch (error) {
-    throw fileError(error, path);
-  }
-}
-
-/** The typed error for a failed access to `path`; typed errors pass. */
-export function fileError(error: unknown, path: string): Error {
-  if (error instanceof InputError) return error;
-  const { code, message } = error as NodeJS.ErrnoException;
-  if (code === "ENOENT" || code === "ENOTDIR") {
-    return new InputError(
-      "NoSuchFile",
-      `${path} does not exist; check the path`,
-      { name: path },
-      error,
-    );
-  }
-  return new HostError("FileRead", `${path} cannot be read: ${message}`, { name: path }, error);
 }

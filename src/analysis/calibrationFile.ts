@@ -1,0 +1,82 @@
+/** Calibrations as JSON text. */
+import type { Calibration, ChannelRange, TensorRange } from "../compiler/calibration.js";
+import { InputError } from "../core/errors.js";
+
+/** The text of a calibration file: the same calibration always gives the same text. */
+export function formatCalibration(calibration: Calibration): string {
+  return `${JSON.stringify(calibration)}\n`;
+}
+
+/**
+ * Reads a calibration file.
+ * @param file how messages name the file
+ * @throws InputError `BadCalibration` when the text is no calibration
+ */
+export function parseCalibration(text: string, file: string): Calibration {
+  const bad = (what: string): InputError =>
+    new InputError(
+      "BadCalibration",
+      `${file} is no calibration file: ${what}; make one with \`aivm calibrate\``,
+      { name: file },
+    );
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw bad(error instanceof Error ? error.message : "it is not JSON");
+  }
+  if (!isRecord(value)) throw bad("it holds no object");
+  if (value["version"] !== 1)
+    throw bad(`version ${String(value["version"])} is unknown, 1 is read`);
+  const { model, samples, madeUp, dims, tensors } = value;
+  if (typeof model !== "string" || !/^[0-9a-f]{64}$/.test(model))
+    throw bad('"model" is no SHA-256');
+  if (!isCount(samples)) throw bad('"samples" is no count');
+  if (typeof madeUp !== "boolean") throw bad('"madeUp" is neither true nor false');
+  if (!isRecord(dims) || !Object.values(dims).every(isCount)) throw bad('"dims" holds no sizes');
+  if (!isRecord(tensors)) throw bad('"tensors" holds no ranges');
+  for (const [name, range] of Object.entries(tensors)) {
+    if (!isTensorRange(range)) throw bad(`the range of tensor ${JSON.stringify(name)} is damaged`);
+  }
+  return {
+    version: 1,
+    model,
+    samples,
+    madeUp,
+    dims: dims as Record<string, number>,
+    tensors: tensors as Record<string, TensorRange>,
+  };
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}
+
+function areNumbers(value: unknown): value is number[] {
+  return Array.isArray(value) && value.every((x) => typeof x === "number");
+}
+
+function isTensorRange(value: unknown): value is TensorRange {
+  if (!isRecord(value)) return false;
+  const { min, max, rms, count, channels, histogram } = value;
+  return (
+    areNumbers([min, max, rms]) &&
+    (min as number) <= (max as number) &&
+    (rms as number) >= 0 &&
+    isCount(count) &&
+    Array.isArray(channels) &&
+    channels.every(isChannelRange) &&
+    Array.isArray(histogram) &&
+    histogram.every((pair) => Array.isArray(pair) && pair.length === 2 && pair.every(isCount))
+  );
+}
+
+function isChannelRange(value: unknown): value is ChannelRange {
+  if (!isRecord(value)) return false;
+  const { axis, min, max } = value;
+  return isCount(axis) && areNumbers(min) && areNumbers(max) && min.length === max.length;
+}

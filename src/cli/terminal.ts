@@ -1,0 +1,38 @@
+/** Where a command writes: results to `out`, all else to `err`. */
+export interface Terminal {
+  out(text: string): void;
+  err(text: string): void;
+  /** Whether the two may carry colours. */
+  readonly outColor: boolean;
+  readonly errColor: boolean;
+  /** Whether somebody watches `err`: progress is worth drawing. */
+  readonly interactive: boolean;
+  /** Whether errors are shown with their stack. */
+  readonly debug: boolean;
+}
+
+/** The terminal of this process. Colour honours NO_COLOR (no-color.org) and needs a terminal. */
+export function processTerminal(): Terminal {
+  const { stdout, stderr, env } = process;
+  const color = (env["NO_COLOR"] ?? "") === "" && env["TERM"] !== "dumb";
+  return {
+    out: (text) => void stdout.write(text),
+    err: (text) => void stderr.write(text),
+    outColor: color && stdout.isTTY,
+    errColor: color && stderr.isTTY,
+    interactive: stderr.isTTY && env["TERM"] !== "dumb",
+    debug: (env["AIVM_DEBUG"] ?? "") !== "",
+  };
+}
+
+const CODES = { bold: 1, dim: 2, red: 31, green: 32, yellow: 33 } as const;
+
+/** `text` in a style, where colours are allowed. */
+export function paint(style: keyof typeof CODES, text: string, color: boolean): string {
+  return color ? `\u001b[${String(CODES[style])}m${text}\u001b[0m` : text;
+}
+
+/** A warning that cannot be overlooked, and its details. */
+export function warn(terminal: Terminal, text: string): void {
+  terminal.err(`${paint("yellow", "warning:", terminal.errColor)} ${text}\n`);
+}

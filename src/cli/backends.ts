@@ -1,0 +1,27 @@
+import { Option } from "commander";
+import type { Backend } from "../tensor/backend.js";
+
+export const BACKENDS = ["simd", "tfjs", "reference"] as const;
+export type BackendName = (typeof BACKENDS)[number];
+
+export function backendOption(): Option {
+  return new Option("--backend <NAME>", "engine to run on").choices(BACKENDS).default("simd");
+}
+
+/** Makes the engine of that name; nothing of the others is loaded. */
+export async function openBackend(name: BackendName): Promise<Backend> {
+  switch (name) {
+    case "simd": {
+      const { createSimdBackend } = await import("../tensor/simd/index.js");
+      return createSimdBackend();
+    }
+    case "tfjs": {
+      const { createTfjsBackend } = await import("../tensor/tfjs/index.js");
+      return createTfjsBackend();
+    }
+    case "reference": {
+      const { createReferenceBackend } = await import("../tensor/reference/index.js");
+      return createReferenceBackend();
+    }
+  }
+}

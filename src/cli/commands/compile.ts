@@ -1,0 +1,133 @@
+import type { Command } from "commander";
+import { Option } from "commander";
+import type { Calibration } from "../../compiler/calibration.js";
+import type { CompileResult } from "../../compiler/compile.js";
+import type { ImportOptions } from "../../compiler/importModel.js";
+import type { Precision } from "../../compiler/lower/profile.js";
+import { toHex, moduleId } from "../../module/hash.js";
+import { dimOption, jsonOption } from "../arguments.js";
+import { calibrateModel, warnIfMadeUp } from "../calibrateModel.js";
+import { externalDataBeside, readBytes, writeBytes } from "../files/binaryFile.js";
+import { bytes, grouped, json, table } from "../format.js";
+import { describeGas, entryGas, gasOf } from "../gas.js";
+import { startProgress } from "../progress.js";
+import type { Terminal } from "../terminal.js";
+import { warn } from "../terminal.js";
+
+/** As in the compiler, which is not loaded for help. */
+const PRECISIONS = ["fx16", "fx16w8", "fx8", "fx32"] as const satisfies readonly Precision[];
+
+interface CompileFlags {
+  readonly output?: string;
+  readonly samples?: readonly string[];
+  readonly calibration?: string;
+  readonly precision: Precision;
+  readonly dim?: Record<string, number>;
+  readonly report?: string;
+  readonly json?: true;
+}
+
+const EXAMPLES = `
+Precisions:
+  fx16    16-bit activations, weights of 12 to 16 bits (default)
+  fx16w8  16-bit activations, 8-bit weights
+  fx8     8 bits at the inputs of convolutions and matrix products, 16 elsewhere
+  fx32    32-bit: small numeric models
+
+Samples are .npy, .npz (arrays named after the inputs) or ONNX .pb files, or folders of them.
+The same model, calibration and options give the same bytes on every machine.
+
+Examples:
+  $ aivm compile model.onnx --samples images/
+  $ aivm compile model.onnx -o small.aivm --precision fx8 --calibration model.calibration.json
+  $ aivm compile model.onnx --samples a.npz --dim batch=1 --report report.json`;
+
+export function addCompile(program: Command, terminal: Terminal): void {
+  program
+    .command("compile")
+    .description("compile an ONNX model to an AIVM module")
+    .argument("<MODEL.onnx>", "the model")
+    .option("-o, --output <OUT.aivm>", "module file (default: MODEL.aivm)")
+    .addOption(
+      new Option("--samples <PATH...>", "real inputs to calibrate on: files or folders").conflicts(
+        "calibration",
+      ),
+    )
+    .option("--calibration <FILE>", "calibration file that `aivm calibrate` wrote")
+    .addOption(
+      new Option("--precision <P>", "how numbers are held").choices(PRECISIONS).default("fx16"),
+    )
+    .addOption(dimOption())
+    .option("--report <FILE.json>", "write scales, ranges and clipped values of every tensor")
+    .addOption(jsonOption())
+    .addHelpText("after", EXAMPLES)
+    .action(async (path: string, flags: CompileFlags) => {
+      const output = flags.output ?? `${path.replace(/\.onnx$/i, "")}.aivm`;
+      const model = await readBytes(path);
+      const { compile, importSupported } = await import("../../compiler/compile.js");
+      const options = { dims: flags.dim ?? {}, externalData: externalDataBeside(path) };
+      importSupported(model, options); // what cannot be compiled is said before the long work
+      const calibration = await calibrationOf(terminal, model, options, flags);
+      const progress = await startProgress(terminal, "compiling", 100);
+      let result;
+      try {
+        result = compile(model, {
+          ...options,
+          calibration,
+          precision: flags.precision,
+          onProgress: (share) => progress.update(Math.floor(100 * share)),
+        });
+      } finally {
+        progress.stop();
+      }
+      await writeBytes(output, result.bytes);
+      const report = await fullReport(result, calibration);
+      if (flags.report !== undefined) await writeBytes(flags.report, json(report));
+      const { tensors: _, ...summary } = report;
+      if (flags.json) terminal.out(json({ output, ...summary }));
+      else terminal.out(describe(output, report));
+      warnIfMadeUp(terminal, calibration);
+      if (report.clippedValues > 0) {
+        const where =
+          flags.report === undefined ? "--report FILE.json lists the tensors" : flags.report;
+        const share = ((100 * report.clippedValues) / report.countedValues).toPrecision(2);
+        warn(
+          terminal,
+          `${grouped(report.clippedValues)} values (${share} %) lay outside their format in calibration; ${where}`,
+        );
+      }
+    });
+}
+
+async function calibrationOf(
+  terminal: Terminal,
+  model: Uint8Array,
+  options: ImportOptions,
+  { samples, calibration }: CompileFlags,
+): Promise<Calibration> {
+  if (calibration === undefined) return calibrateModel(terminal, model, options, samples ?? []);
+  const { parseCalibration } = await import("../../analysis/calibrationFile.js");
+  return parseCalibration(new TextDecoder().decode(await readBytes(calibration)), calibration);
+}
+
+async function fullReport({ module, report }: CompileResult, { dims }: Calibration) {
+  return {
+    moduleId: toHex(moduleId(module)),
+    ...report,
+    countedValues: report.tensors.reduce((sum, { count }) => sum + count, 0),
+    gas: gasOf(await entryGas(module, dims), 0),
+  };
+}
+
+function describe(output: string, report: Awaited<ReturnType<typeof fullReport>>): string {
+  const { moduleId: id, precision, samples, moduleBytes, parameterBytes, parameters } = report;
+  return table([
+    ["wrote", `${output} (${bytes(moduleBytes)})`],
+    ["module", id],
+    ["precision", `${precision}, calibrated on ${String(samples)} samples`],
+    ["code", `${grouped(report.instructions)} instructions`],
+    ["parameters", `${grouped(parameters)} tensors, ${bytes(parameterBytes)}`],
+    ["gas", describeGas(report.gas)],
+    ["clipped", `${grouped(report.clippedValues)} of ${grouped(report.countedValues)} values`],
+  ]);
+}

@@ -140,7 +140,7 @@ class FunctionValidator implements TypingStack {
         return this.#pushAll(callee.results);
       }
       case "drop":
-        this.popUpTo(1, "a value");
+        this.#popOne("the value");
         return;
       case "local.get":
       case "local.take":
@@ -279,16 +279,27 @@ class FunctionValidator implements TypingStack {
   }
 
   #popAll(types: readonly TensorType[], what: string): void {
-    for (let i = types.length - 1; i >= 0; i--) this.#pop(types[i]!, `${what} ${i}`);
+    for (let i = types.length - 1; i >= 0; i--) this.#pop(types[i]!, what, i);
   }
 
-  #pop(expected: TensorType, what: string): void {
-    const type = this.popUpTo(1, what)[0] ?? UNKNOWN;
+  /** @param index for messages, where `what` is one of several */
+  #pop(expected: TensorType, what: string, index?: number): void {
+    const type = this.#popOne(what);
     const dtypeFits = type.dtype === undefined || type.dtype === expected.dtype;
     const rankFits = type.rank === undefined || type.rank === expected.rank;
     if (!dtypeFits || !rankFits) {
-      this.fail("Type", `${what} is ${formatType(type)}; it must be ${formatType(expected)}`);
+      const which = index === undefined ? what : `${what} ${index}`;
+      this.fail("Type", `${which} is ${formatType(type)}; it must be ${formatType(expected)}`);
     }
+  }
+
+  #popOne(what: string): OperandType {
+    this.#steps++;
+    const { base, unreachable } = this.#frames[this.#frames.length - 1]!;
+    if (this.#stack.length > base) return this.#stack.pop()!;
+    if (!unreachable)
+      this.fail("StackUnderflow", `${what} is missing: the block has no operands left`);
+    return UNKNOWN;
   }
 
   #pushAll(types: readonly TensorType[]): void {
@@ -311,7 +322,7 @@ class FunctionValidator implements TypingStack {
       this.fail("Limit", `more than ${MAX_STACK_HEIGHT} operands on the stack`);
     }
     this.#stack.push(type);
-    this.#maxHeight = Math.max(this.#maxHeight, this.#stack.length);
+    if (this.#stack.length > this.#maxHeight) this.#maxHeight = this.#stack.length;
   }
 
   spend(steps: number): void {

@@ -18,7 +18,10 @@ export function contractionMacs(op: "matmul" | "conv", b: Shape, shape: Shape): 
 export interface HostBackendOptions {
   /** Multiply-accumulates that ran on kernels of another backend. */
   readonly inheritedMacs?: () => number;
-  readonly onRelease?: (x: HostTensor) => void;
+  /** Bytes that the backend keeps beside the tensors. */
+  readonly packedBytes?: () => number;
+  /** Called when no tensor holds that storage any more. */
+  readonly onStorageReleased?: (storage: ArrayBufferLike) => void;
   readonly onDispose?: () => void;
 }
 
@@ -115,18 +118,22 @@ export function hostBackend(
     },
 
     release(x) {
-      options.onRelease?.(x);
       const { buffer } = x.data;
       const count = holders.get(buffer) ?? 0;
       if (count > 1) {
         holders.set(buffer, count - 1);
       } else if (holders.delete(buffer)) {
         residentBytes -= buffer.byteLength;
+        options.onStorageReleased?.(buffer);
       }
     },
 
     statistics() {
-      return { macs, ownMacs: macs - (options.inheritedMacs?.() ?? 0), residentBytes };
+      return {
+        macs,
+        ownMacs: macs - (options.inheritedMacs?.() ?? 0),
+        residentBytes: residentBytes + (options.packedBytes?.() ?? 0),
+      };
     },
 
     dispose() {

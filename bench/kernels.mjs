@@ -7,7 +7,7 @@ import { setWasmPaths } from "@tensorflow/tfjs-backend-wasm";
 import * as d from "../dist/tensor/simd/descriptors.js";
 import { instantiateKernels } from "../dist/tensor/simd/kernels.js";
 
-const [U8, I8, I16, I32, I64] = [1, 2, 3, 4, 5];
+const [I8, I16, I32, I64] = [2, 3, 4, 5];
 const memory = new WebAssembly.Memory({ initial: 1600 });
 const kernels = instantiateKernels(memory);
 const view = new DataView(memory.buffer);
@@ -193,6 +193,51 @@ function convolution(name, h, c, n, kernel, stride) {
   return entry(name, contraction({ ...fields, a, window: direct ? 0 : window }));
 }
 
+/** A depthwise k×k convolution of an h×h image of i16 by 12-bit weights. */
+function depthwise(name, h, c, kernel, stride) {
+  const out = Math.ceil(h / stride);
+  const taps = kernel * kernel;
+  const pad = kernel >> 1;
+  const window = alloc(d.WINDOW_BYTES);
+  d.writeWindow(view, window, {
+    height: h,
+    width: h,
+    channels: c,
+    pixelBytes: c * 2,
+    kernelHeight: kernel,
+    kernelWidth: kernel,
+    strideY: stride,
+    strideX: stride,
+    dilationY: 1,
+    dilationX: 1,
+    padTop: pad,
+    padLeft: pad,
+    outHeight: out,
+    outWidth: out,
+    padValue: 0,
+  });
+  const packed = alloc(Math.ceil(c / 8) * ((taps + 1) >> 1) * 32);
+  kernels.pack(0, I16, put(Int16Array, taps * c, -2047, 2047), c * 2, 2, taps, c, packed);
+  const at = alloc(d.CONTRACTION_BYTES);
+  d.writeContraction(view, at, {
+    m: 0,
+    n: c,
+    k: taps,
+    a: put(Int16Array, h * h * c, -32768, 32767),
+    aType: I16,
+    aRowBytes: 0,
+    b: packed,
+    sums: 0,
+    runs: 0,
+    epilogue: rescaled(c),
+    dst: alloc(out * out * c * 2),
+    dstRowBytes: c * 2,
+    scratch: alloc(kernels.depthwiseScratchBytes(window)),
+    window,
+  });
+  return [name, () => kernels.depthwise(at), out * out * c * taps];
+}
+
 const mark = next;
 report(
   "Convolution of i16 by 8-bit weights, rescaled to i16",
@@ -207,6 +252,18 @@ report(
   ],
   "GMAC/s",
   6,
+);
+next = mark;
+report(
+  "Depthwise convolution of i16 by i16, rescaled to i16",
+  [
+    depthwise("3×3, 112² × 32", 112, 32, 3, 1),
+    depthwise("3×3, 52² × 96", 52, 96, 3, 1),
+    depthwise("3×3/2, 56² × 144", 56, 144, 3, 2),
+    depthwise("5×5, 26² × 96", 26, 96, 5, 1),
+  ],
+  "GMAC/s",
+  4,
 );
 next = mark;
 
@@ -225,6 +282,26 @@ const general = epilogue({
   shift: put(Int8Array, 64, 32, 50),
   type: I16,
 });
+const poolWindow = alloc(d.WINDOW_BYTES);
+d.writeWindow(view, poolWindow, {
+  height: 64,
+  width: 64,
+  channels: 16,
+  pixelBytes: 32,
+  kernelHeight: 3,
+  kernelWidth: 3,
+  strideY: 1,
+  strideX: 1,
+  dilationY: 1,
+  dilationX: 1,
+  padTop: 0,
+  padLeft: 0,
+  outHeight: 62,
+  outWidth: 62,
+  padValue: 0,
+});
+const transposed = alloc(24);
+new Int32Array(memory.buffer, transposed, 6).set([256, 2, 512, 256, 512, 2]);
 const table = put(Int32Array, 65536, -(2 ** 20), 2 ** 20);
 report(
   "Per element, 65,536 elements",
@@ -244,6 +321,19 @@ report(
       () => kernels.rescale(general, I32, sources.i32, N / 64, 64, out),
       N,
     ],
+    ["add i16", () => kernels.binary(0, I16, sources.i16, 0, 1, sources.i32, 0, 1, out, 1, N), N],
+    ["mul i32", () => kernels.binary(2, I32, sources.i32, 0, 1, sources.i32, 0, 1, out, 1, N), N],
+    [
+      "max pool 3×3 of i16, per tap",
+      () => kernels.pool(0, I16, 0, poolWindow, sources.i16, out),
+      9 * 62 * 62 * 16,
+    ],
+    [
+      "sum of rows of 64 i16",
+      () => kernels.reduce(0, I16, I32, sources.i16, N / 64, 64, 1, out),
+      N,
+    ],
+    ["transpose i16 256²", () => kernels.copy(2, 2, transposed, sources.i16, out), N],
     ["lut direct, i16 → i16", () => kernels.lutDirect(I16, sources.i16, N, table, 2, out), N],
     [
       "lut interpolated, i16 → i16",

@@ -105,9 +105,41 @@ export interface Kernels {
     cols: number,
   ): void;
   rescaleAdd(weightedSum: Address): void;
+  reduce(
+    op: number,
+    type: number,
+    to: number,
+    src: Address,
+    outer: number,
+    n: number,
+    inner: number,
+    dst: Address,
+  ): void;
+  arg(
+    least: number,
+    type: number,
+    src: Address,
+    outer: number,
+    n: number,
+    inner: number,
+    dst: Address,
+  ): void;
+  pool(sum: number, type: number, to: number, window: Address, src: Address, dst: Address): void;
+  copy(bytes: number, rank: number, dims: Address, src: Address, dst: Address): void;
+  fill(bytes: number, dst: Address, n: number, value: bigint): void;
+  gather(
+    src: Address,
+    outer: number,
+    axis: number,
+    sliceBytes: number,
+    indices: Address,
+    wide: number,
+    n: number,
+    dst: Address,
+  ): void;
 }
 
-/** Numbers of the operators of `binary`, `compare` and `unary`. */
+/** Numbers of the operators of `binary`, `compare`, `unary` and `reduce`. */
 export const BINARY = {
   add: 0,
   sub: 1,
@@ -126,6 +158,12 @@ export const BINARY = {
 } as const;
 export const COMPARE = { eq: 0, lt: 1, le: 2 } as const;
 export const UNARY = { not: 0, neg: 1, abs: 2, sign: 3, "sqrt.floor": 4 } as const;
+export const REDUCE = {
+  "reduce.sum": 0,
+  "reduce.prod": 1,
+  "reduce.max": 2,
+  "reduce.min": 3,
+} as const;
 
 let compiled: WebAssembly.Module | undefined;
 

@@ -7,3 +7,6 @@ export { lutDirect, lutInterpolate } from "./lut";
 export { binary, compare } from "./elementwise";
 export { cast, clamp, select, unary } from "./unary";
 export { mulWide, rescaleAdd } from "./weighted";
+export { arg, reduce } from "./reduce";
+export { pool } from "./pool";
+export { copy, fill, gather } from "./move";

@@ -1,0 +1,100 @@
+import { describe, expect, it } from "vitest";
+import { DTYPE_INFO } from "../../../../src/core/dtype.js";
+import { Arena, Random, bytesOf, code } from "./arena.js";
+
+const arena = new Arena();
+const { kernels } = arena;
+const random = new Random(9);
+
+describe("rescale and tables on their own", () => {
+  const TYPES = ["u8", "i8", "i16", "i32", "i64"] as const;
+  it.each(TYPES)("rescales %s", (from) => {
+    for (const to of TYPES) {
+      for (let cols = 0; cols <= 40; cols++) {
+        arena.reset();
+        const rows = 1 + (cols % 3);
+        const perChannel = cols % 2 === 1;
+        const count = perChannel ? cols : 8;
+        const full = cols % 3 === 0;
+        const one = <T>(values: T[]) => (perChannel ? values : values.map(() => values[0]!));
+        const multipliers = one(
+          Array.from({ length: count }, () =>
+            full ? Number(random.big(32, true)) : random.between(0, 2 ** 20),
+          ),
+        );
+        const shifts = one(
+          Array.from({ length: count }, () => (full ? random.between(1, 62) : 24)),
+        );
+        const { min, max, bits, signed } = DTYPE_INFO[to];
+        const zeroPoint = random.big(bits, signed);
+        const x = random.array(from, rows * cols);
+        const dst = arena.alloc(rows * cols * bytesOf(to));
+        const epilogue = arena.epilogue({
+          ...arena.rescaleBy(multipliers, shifts),
+          channelMask: perChannel ? -1 : 0,
+          zeroPoint,
+          lo: min,
+          hi: max,
+          type: code(to),
+        });
+        kernels.rescale(epilogue, code(from), arena.putAtEnd(x), rows, cols, dst);
+        arena.check();
+        const wanted = Array.from(x, BigInt).map((v, i) => {
+          const channel = perChannel ? i % cols : 0;
+          const s = BigInt(shifts[channel]!);
+          const y = ((v * BigInt(multipliers[channel]!) + (1n << (s - 1n))) >> s) + zeroPoint;
+          return y < min ? min : y > max ? max : y;
+        });
+        expect(arena.take(to, dst, rows * cols)).toEqual(wanted);
+      }
+    }
+  });
+
+  it("looks up directly", () => {
+    for (const from of ["u8", "i8", "i16"] as const) {
+      for (const to of TYPES) {
+        arena.reset();
+        const entries = from === "i16" ? 65536 : 256;
+        const table = random.array(to, entries);
+        const at = arena.put(table);
+        for (let n = 0; n <= 40; n++) {
+          const x = random.array(from, n);
+          const dst = arena.alloc(n * bytesOf(to));
+          kernels.lutDirect(code(from), arena.put(x), n, at, bytesOf(to), dst);
+          const wanted = Array.from(x, (v) => BigInt(table[v - Number(DTYPE_INFO[from].min)]!));
+          expect(arena.take(to, dst, n)).toEqual(wanted);
+        }
+        arena.check();
+      }
+    }
+  });
+
+  it("interpolates", () => {
+    for (const to of TYPES) {
+      for (let k = 6; k <= 13; k++) {
+        for (const guard of [0, 4, 14]) {
+          arena.reset();
+          const f = 16 - k;
+          const table = random.array("i32", 2 ** k + 1);
+          const at = arena.put(table);
+          const n = random.between(0, 40);
+          const x = random.array("i16", n);
+          const dst = arena.alloc(n * bytesOf(to));
+          kernels.lutInterpolate(arena.put(x), n, at, k, guard, code(to), dst);
+          arena.check();
+          const wanted = Array.from(x, (v) => {
+            const u = v + 32768;
+            const r = BigInt(u % 2 ** f);
+            const sum =
+              BigInt(table[u >> f]!) * (BigInt(2 ** f) - r) + BigInt(table[(u >> f) + 1]!) * r;
+            const shift = BigInt(f + guard);
+            const y = (sum + (1n << (shift - 1n))) >> shift;
+            const { min, max } = DTYPE_INFO[to];
+            return y < min ? min : y > max ? max : y;
+          });
+          expect(arena.take(to, dst, n)).toEqual(wanted);
+        }
+      }
+    }
+  });
+});

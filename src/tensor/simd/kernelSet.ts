@@ -14,6 +14,7 @@ import * as elementwise from "./elementwise.js";
 import type { Engine } from "./engine.js";
 import { onHost, onHostAll } from "./host.js";
 import * as movement from "./movement.js";
+import * as reduction from "./reduction.js";
 import { rescaleAdd } from "./rescale.js";
 import type { SimdTensor } from "./tensor.js";
 
@@ -52,9 +53,9 @@ export function kernelSet(engine: Engine): Kernels<SimdTensor> {
       return [mantissa!, exponent!];
     },
 
-    reduce: (...args) => onHost(engine, "reduce", ...args),
-    arg: (...args) => onHost(engine, "arg", ...args),
-    pool: (...args) => onHost(engine, "pool", ...args),
+    reduce: (...args) => reduction.reduce(engine, ...args),
+    arg: (...args) => reduction.arg(engine, ...args),
+    pool: (...args) => reduction.pool(engine, ...args),
 
     reshape: (...args) => reshape(engine, ...args),
     transpose: (...args) => movement.transpose(engine, ...args),

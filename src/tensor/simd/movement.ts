@@ -4,7 +4,6 @@ import type { Shape } from "../../core/shape.js";
 import { elementCount } from "../../core/shape.js";
 import type { Kernels, ResizeAttributes } from "../backend.js";
 import type { Engine } from "./engine.js";
-import { onHost } from "./host.js";
 import { interval, union } from "./interval.js";
 import { byteStrides, copyStrided } from "./strided.js";
 import type { SimdTensor } from "./tensor.js";
@@ -82,9 +81,7 @@ export const concat: Op<"concat"> = (engine, operands, axis, shape) => {
 
 /** Fills a tensor with one value. */
 export function fill(engine: Engine, x: SimdTensor, value: bigint): void {
-  const data = engine.heap.view(x.dtype, engine.addressOf(x), x.count);
-  if (data instanceof BigInt64Array) data.fill(value);
-  else data.fill(Number(value));
+  engine.wasm.fill(sizeOf(x.dtype), engine.addressOf(x), x.count, value);
 }
 
 export const pad: Op<"pad"> = (engine, x, before, interior, value, shape) => {
@@ -106,20 +103,16 @@ export const gather: Op<"gather"> = (engine, x, indices, axis, shape) => {
   engine.storageOf(x);
   engine.storageOf(indices);
   const result = engine.make(x.dtype, shape, x.interval);
-  const inner = elementCount(x.shape.slice(axis + 1)) * sizeOf(x.dtype);
-  const outer = elementCount(x.shape.slice(0, axis));
-  if (result.count === 0) return result;
-  const { data } = engine.hostView(indices);
-  const step = x.shape[axis]! * inner;
-  let target = engine.addressOf(result);
-  const dims = [inner];
-  const strides = [1];
-  for (let o = 0, source = engine.addressOf(x); o < outer; o++, source += step) {
-    for (let i = 0; i < data.length; i++, target += inner) {
-      const from = { address: source + Number(data[i]) * inner, strides };
-      copyStrided(engine, 1, dims, from, { address: target, strides });
-    }
-  }
+  engine.wasm.gather(
+    engine.addressOf(x),
+    elementCount(x.shape.slice(0, axis)),
+    x.shape[axis]!,
+    elementCount(x.shape.slice(axis + 1)) * sizeOf(x.dtype),
+    engine.addressOf(indices),
+    indices.dtype === "i64" ? 1 : 0,
+    indices.count,
+    engine.addressOf(result),
+  );
   return result;
 };
 
@@ -135,37 +128,34 @@ function nearest(attributes: ResizeAttributes, axis: number, size: number): numb
 }
 
 export const resizeNearest: Op<"resizeNearest"> = (engine, x, attributes, shape) => {
-  if (shape.length !== 4) {
-    const result = onHost(engine, "resizeNearest", x, attributes, shape);
-    result.interval = x.interval;
-    return result;
-  }
   engine.storageOf(x);
+  const last = attributes.sizes.length - 1;
+  const columns = nearest(attributes, last, x.shape[last + 1]!);
+  const indices = engine.scratch(columns.length * 4);
   const result = engine.make(x.dtype, shape, x.interval);
-  if (result.count === 0) return result;
-  const [images, height, width] = x.shape as [number, number, number];
-  const pixel = x.shape[3]! * sizeOf(x.dtype);
-  const rows = nearest(attributes, 0, height);
-  const columns = nearest(attributes, 1, width);
+  engine.heap.view("i32", indices, columns.length).set(columns as never);
+  // Rows of pixels: all images by all spatial axes but the last.
+  let rows = Array.from({ length: x.shape[0]! }, (_, image) => image);
+  for (let axis = 0; axis < last; axis++) {
+    const size = x.shape[axis + 1]!;
+    const picked = nearest(attributes, axis, size);
+    rows = rows.flatMap((row) => picked.map((index) => row * size + index));
+  }
+  const width = x.shape[last + 1]!;
+  const pixel = x.shape[last + 2]! * sizeOf(x.dtype);
   const rowBytes = columns.length * pixel;
-  const bytes = engine.heap.u8;
+  const source = engine.addressOf(x);
   let target = engine.addressOf(result);
-  for (let image = 0; image < images; image++) {
-    let previous = -1;
-    for (const row of rows) {
-      if (row === previous) {
-        bytes.copyWithin(target, target - rowBytes, target);
-        target += rowBytes;
-        continue;
-      }
-      previous = row;
-      const source = engine.addressOf(x) + (image * height + row) * width * pixel;
-      for (const column of columns) {
-        const from = source + column * pixel;
-        bytes.copyWithin(target, from, from + pixel);
-        target += pixel;
-      }
+  let previous = -1;
+  for (const row of rows) {
+    if (row === previous) {
+      engine.heap.u8.copyWithin(target, target - rowBytes, target);
+    } else {
+      const from = source + row * width * pixel;
+      engine.wasm.gather(from, 1, width, pixel, indices, 0, columns.length, target);
     }
+    previous = row;
+    target += rowBytes;
   }
   return result;
 };

@@ -1,6 +1,8 @@
+import { DTYPE_INFO } from "../../core/dtype.js";
 import type { Engine } from "./engine.js";
 import type { Interval } from "./interval.js";
 import { interval } from "./interval.js";
+import { REDUCE } from "./kernels.js";
 import type { SimdTensor } from "./tensor.js";
 
 /** The tightest bounds of a tensor's values, found by looking once. */
@@ -13,24 +15,13 @@ export function boundsOf(engine: Engine, x: SimdTensor): Interval {
 }
 
 function scan(engine: Engine, x: SimdTensor): Interval {
-  const { data } = engine.hostView(x);
-  if (data instanceof BigInt64Array) {
-    let lo = data[0]!;
-    let hi = lo;
-    for (const value of data) {
-      if (value < lo) lo = value;
-      else if (value > hi) hi = value;
-    }
-    return interval(lo, hi);
-  }
-  let lo = data[0]!;
-  let hi = lo;
-  for (let i = 1; i < data.length; i++) {
-    const value = data[i]!;
-    if (value < lo) lo = value;
-    else if (value > hi) hi = value;
-  }
-  return { lo, hi };
+  const source = engine.addressOf(x);
+  const { code } = DTYPE_INFO[x.dtype];
+  const extreme = (op: "reduce.min" | "reduce.max"): bigint => {
+    engine.wasm.reduce(REDUCE[op], code, code, source, 1, x.count, 1, engine.arguments);
+    return BigInt(engine.heap.view(x.dtype, engine.arguments, 1)[0]!);
+  };
+  return interval(extreme("reduce.min"), extreme("reduce.max"));
 }
 
 /** Whether every element lies in [lo, hi]; looks only where that is not known. */

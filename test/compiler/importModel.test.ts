@@ -264,6 +264,28 @@ describe("normal form", () => {
   });
 });
 
+describe("operators that do not fit", () => {
+  test("operands of two types are refused, constant or not", () => {
+    const b = image()
+      .constant("i", tensor("int64", [1], [1]))
+      .constant("f", tensor("float32", [1], [1]))
+      .node("Concat", ["i", "f"], ["y"], { axis: 0 });
+    expect(() => importModel(b.output("y", "float32").encode())).toThrow(
+      /operands are int64 and float32; types must agree/,
+    );
+  });
+
+  test("names of JavaScript's own are operators like others", () => {
+    for (const name of ["constructor", "__proto__", "toString"]) {
+      const b = image()
+        .constant("c", tensor("float32", [1], [1]))
+        .node(name, ["c"], ["y"]);
+      const graph = importModel(b.output("y", "float32").encode());
+      expect(() => listUnsupported(graph, new Set(["Relu"]))).toThrow(`${name}: "y"`);
+    }
+  });
+});
+
 describe("listUnsupported", () => {
   test("lists every node at once, and parameters known only when running", () => {
     const b = image()

@@ -153,6 +153,7 @@ const comparison: Folder = (inputs, view, out) => {
 
 const where: Folder = ([condition, a, b], _view, out) => {
   if (condition === undefined || a === undefined || b === undefined) return undefined;
+  if (a.elementType !== b.elementType) return undefined;
   const data = zeros(out.elementType, countOf(out.dims));
   const [c, yes, no] = [condition, a, b].map((t) => broadcastTo(t, out.dims));
   if (data === undefined || c === undefined || yes === undefined || no === undefined)
@@ -235,7 +236,7 @@ function truncated(value: number): bigint | undefined {
 const concat: Folder = (inputs, view, out) => {
   const data = zeros(out.elementType, countOf(out.dims));
   const axis = view.int("axis", 0);
-  if (data === undefined) return undefined;
+  if (data === undefined || inputs.some((t) => t.elementType !== out.elementType)) return undefined;
   const strides = stridesOf(out.dims);
   let start = 0;
   for (const part of inputs) {
@@ -286,7 +287,7 @@ const slice: Folder = ([x], view, out) => {
 const constantOfShape: Folder = (_inputs, view, out) => {
   const value = tensorAttribute(view.node, "value");
   const data = zeros(out.elementType, countOf(out.dims));
-  if (value === undefined || data === undefined) return undefined;
+  if (value?.data.length !== 1 || data === undefined) return undefined;
   (data as Float64Array).fill(elementAt(value, 0) as number);
   return { ...out, data };
 };
@@ -294,6 +295,7 @@ const constantOfShape: Folder = (_inputs, view, out) => {
 const range: Folder = ([start, , delta], _view, out) => {
   const data = zeros(out.elementType, countOf(out.dims));
   if (start === undefined || delta === undefined || data === undefined) return undefined;
+  if (start.elementType !== delta.elementType) return undefined;
   const [first, step] = [elementAt(start, 0), elementAt(delta, 0)];
   for (let i = 0; i < data.length; i++) {
     const value =

@@ -11,9 +11,9 @@ function broadcast(view: NodeView): Shape {
 }
 
 /** Operands must agree in type: ONNX converts nothing by itself. */
-function commonType(view: NodeView): ElementType | undefined {
-  const first = view.elementType(0);
-  for (let i = 1; i < view.node.inputs.length; i++) {
+export function commonType(view: NodeView, from = 0): ElementType | undefined {
+  const first = view.elementType(from);
+  for (let i = from + 1; i < view.node.inputs.length; i++) {
     const other = view.elementType(i);
     if (first !== undefined && other !== undefined && first !== other) {
       throw view.error("TypeMismatch", `operands are ${first} and ${other}; types must agree`);
@@ -57,7 +57,7 @@ export const ELEMENTWISE_RULES: Readonly<Record<string, ShapeRule>> = {
   // The slope broadcasts to the data, the exponent's type is its own.
   PRelu: same,
   Pow: (view) => [{ elementType: view.elementType(0), shape: broadcast(view) }],
-  Where: (view) => [{ elementType: view.elementType(1), shape: broadcast(view) }],
+  Where: (view) => [{ elementType: commonType(view, 1), shape: broadcast(view) }],
   Cast: (view) => [
     { elementType: stringAttribute(view.node, "to") as ElementType, shape: view.shape(0) },
   ],

@@ -1,5 +1,6 @@
 import type { Dim, ElementType, ValueInfo } from "../graph.js";
 import { floatsAttribute, intAttribute, tensorAttribute } from "../graph.js";
+import { commonType } from "./elementwiseRules.js";
 import { elementTypeOf } from "../onnx/tensor.js";
 import { addDims, multiplyDims } from "./dims.js";
 import type { NodeView, ShapeRule } from "./nodeView.js";
@@ -51,7 +52,7 @@ function slicedSize(size: Dim, start: number, end: number, step: number): Dim | 
 }
 
 const concat: ShapeRule = (view) => {
-  const elementType = view.elementType(0);
+  const elementType = commonType(view);
   const shapes = view.node.inputs.map((_, i) => view.shape(i));
   const known = shapes.find((shape) => shape !== undefined);
   if (known === undefined || shapes.includes(undefined)) return [{ elementType, shape: undefined }];

@@ -229,6 +229,14 @@ export function lowerUnary(ctx: LoweringContext, node: GraphNode): void {
   lowerFunction(ctx, node, x.axes, (target) => ctx.requantise(x, target).value);
 }
 
+/** Absolute values and negatives keep their format. */
+export function lowerSigned(ctx: LoweringContext, node: GraphNode, op: "abs" | "neg"): void {
+  const source = ctx.get(node.inputs[0]!);
+  const x = source.format === undefined ? source : ctx.withoutZeroPoint(source as Real);
+  const value = ctx.builder.op(op, {}, [x.value], x.value.dtype, x.value.shape);
+  ctx.define(node.outputs[0]!, { ...x, value });
+}
+
 /** PRelu: x where it is not negative, slope · x elsewhere; both rounded once. */
 export function lowerPRelu(ctx: LoweringContext, node: GraphNode): void {
   const rank = ctx.shapeOf(node.outputs[0]!).length;

@@ -11,6 +11,7 @@ import {
   lowerPRelu,
   lowerProduct,
   lowerQuantize,
+  lowerSigned,
   lowerSum,
   lowerUnary,
 } from "./elementwise.js";
@@ -37,6 +38,7 @@ type Rule = (ctx: LoweringContext, node: GraphNode) => void;
 
 /** Rules by operator, in the normal form of `normalise.ts`. */
 const RULES: Readonly<Record<string, Rule>> = {
+  Abs: (ctx, node) => lowerSigned(ctx, node, "abs"),
   Add: (ctx, node) => lowerSum(ctx, node, 1),
   ArgMax: (ctx, node) => lowerArg(ctx, node, "argmax"),
   ArgMin: (ctx, node) => lowerArg(ctx, node, "argmin"),
@@ -58,6 +60,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   MaxPool: lowerMaxPool,
   Min: (ctx, node) => lowerExtreme(ctx, node, "min"),
   Mul: lowerProduct,
+  Neg: (ctx, node) => lowerSigned(ctx, node, "neg"),
   PRelu: lowerPRelu,
   Pad: lowerPad,
   QuantizeLinear: lowerQuantize,

@@ -1,4 +1,5 @@
 /** The named dimensions of an entry point, bound as its inputs and outputs come along. */
+import { floorDiv } from "../core/fixedPoint.js";
 import type { Shape } from "../core/shape.js";
 import type { DerivedDimension, Dimension, NamedDimension } from "../module/module.js";
 
@@ -26,10 +27,7 @@ function isName({ multiplier, offset, divisor }: DerivedDimension): boolean {
 }
 
 function derive(value: number, { multiplier, offset, divisor }: DerivedDimension): number {
-  const exact = BigInt(value) * BigInt(multiplier) + BigInt(offset);
-  const d = BigInt(divisor);
-  const quotient = exact / d;
-  return Number(exact < 0n && exact % d !== 0n ? quotient - 1n : quotient);
+  return Number(floorDiv(BigInt(value) * BigInt(multiplier) + BigInt(offset), BigInt(divisor)));
 }
 
 /** Why shapes do not fit the dimensions that are declared. */

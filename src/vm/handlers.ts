@@ -1,15 +1,13 @@
 /** What each instruction does to an execution. */
 import { Trap } from "../core/errors.js";
 import type { Dtype } from "../core/dtype.js";
-import { elementCount } from "../core/shape.js";
-import { MAX_RANK } from "../core/shape.js";
+import { MAX_RANK, chargedCount, elementCount } from "../core/shape.js";
 import type { MachineOpName } from "../opcodes/index.js";
 import type { AnyImmediates } from "../opcodes/record.js";
 import type { Tensor } from "../tensor/backend.js";
 import type { Execution, Handler } from "./execution.js";
 import { KERNEL_CALLS } from "./kernelCalls.js";
 import { chargedBytes } from "./rawTensor.js";
-import { chargedCount } from "../core/shape.js";
 import { randomBytes } from "./random.js";
 import type { Interval, TensorInstruction } from "./resolution.js";
 import { Resolver, resolve } from "./resolution.js";

@@ -86,9 +86,12 @@ export class Instance {
    * @throws InputError when the request does not fit the entry, HostError when the host lacks
    * memory or the signal was given
    */
-  async run(request: AsyncRunRequest): Promise<RunResult> {
+  async run(request: AsyncRunRequest = {}): Promise<RunResult> {
     const { signal, yieldGas = YIELD_GAS } = request;
     checkSignal(signal);
+    if (typeof yieldGas !== "bigint") {
+      throw new InputError("Limit", `yieldGas is ${String(yieldGas)}; it must be a bigint`);
+    }
     const run = this.start(request);
     try {
       run.advance(yieldGas);
@@ -104,12 +107,12 @@ export class Instance {
   }
 
   /** `run` without pauses. */
-  runSync(request: RunRequest): RunResult {
+  runSync(request: RunRequest = {}): RunResult {
     return this.start(request).finish();
   }
 
   /** A run for the caller to drive, instruction by instruction if need be. */
-  start(request: RunRequest): Run {
+  start(request: RunRequest = {}): Run {
     const { configuration } = this.#program.module;
     const entry = findEntry(configuration, request.entry);
     const { tensors, ...rest } = readInputs(entry, configuration.dimensions, request.inputs ?? {});

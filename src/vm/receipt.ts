@@ -1,7 +1,6 @@
 /** What a run was and how it ended, so that two nodes can compare it or one can sign it. */
 import type { TrapCode } from "../core/errors.js";
-import { TRAP_CODES } from "../core/errors.js";
-import { InputError } from "../core/errors.js";
+import { InputError, TRAP_CODES } from "../core/errors.js";
 import { sha256 } from "../module/sha256.js";
 import { fromHex } from "./hex.js";
 import type { Limits } from "./limits.js";

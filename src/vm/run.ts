@@ -149,8 +149,17 @@ export class Run {
    * @throws HostError when the host fails; the run is over then
    */
   advance(gas: bigint): void {
-    if (this.#onStep === undefined) this.#execution.advance(gas);
-    else advanceTraced(this.#execution, gas, this.#onStep);
+    if (this.done) return;
+    if (this.#onEnd === undefined) {
+      throw new InputError("Disposed", "the run has been disposed of; start another");
+    }
+    try {
+      if (this.#onStep === undefined) this.#execution.advance(gas);
+      else advanceTraced(this.#execution, gas, this.#onStep);
+    } catch (error) {
+      this.dispose();
+      throw error;
+    }
   }
 
   /** Does all that is left and gives the result. */

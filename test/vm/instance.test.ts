@@ -111,6 +111,17 @@ describe("run", () => {
     expect(instance.backend.statistics().residentBytes).toBe(0);
   });
 
+  test("a run that was given up does not go on", () => {
+    const instance = assembled(COUNTDOWN);
+    const run = instance.start({ inputs: from(3) });
+    run.step();
+    run.dispose();
+    for (const use of [() => run.step(), () => run.finish()]) {
+      expect(use).toThrow(expect.objectContaining({ name: "InputError", code: "Disposed" }));
+    }
+    instance.dispose();
+  });
+
   test("refuses an entry, a seed or a limit that cannot be", () => {
     const instance = assembled(COUNTDOWN);
     const refused: [object, string, RegExp][] = [

@@ -96,14 +96,17 @@ function weightedSum<T>(s: WeightedSum): void {
   const below = lo - zero, above = hi - zero;
   const aType = s.aType, bType = s.bType;
   const aNext: usize = s.aStep ? byteSize(aType) : 0, bNext: usize = s.bStep ? byteSize(bType) : 0;
-  // With a shift of at least 32 only high words of 64-bit sums are needed.
-  const up = <i64>max(32 - s.shift, 0);
-  const ma = <i64>s.aMultiplier << up, mb = <i64>s.bMultiplier << up;
+  // With a shift of at least 32 only high words of 64-bit sums are needed. What a lesser one lacks goes
+  // to the operands if they are narrow: factors of about one leave no room in the multipliers.
+  const lack = max(32 - s.shift, 0);
+  const narrow = max(byteSize(aType), byteSize(bType)) < 4;
+  const raise = narrow ? min(lack, 15) : 0;
+  const ma = <i64>s.aMultiplier << (lack - raise), mb = <i64>s.bMultiplier << (lack - raise);
   const lanes =
     sizeof<T>() < 8 &&
     max(abs(ma), abs(mb)) <= i32.MAX_VALUE &&
     // Sums of two 32-bit products need one bit more than there is, unless the factors are small.
-    (max(byteSize(aType), byteSize(bType)) < 4 || abs(ma) + abs(mb) <= i32.MAX_VALUE) &&
+    (narrow || abs(ma) + abs(mb) <= i32.MAX_VALUE) &&
     below <= i32.MAX_VALUE &&
     above >= i32.MIN_VALUE;
   const t = max(s.shift, 32) - 32;
@@ -119,10 +122,10 @@ function weightedSum<T>(s: WeightedSum): void {
       const a0 = splatAs(aType, a), b0 = splatAs(bType, b);
       for (; c >= 8; c -= 8, x += aNext << 3, y += bNext << 3, dst += 8 * sizeof<T>()) {
         let p = aNext ? load4As(aType, x) : a0, q = bNext ? load4As(bType, y) : b0;
-        let low = i32x4.shr_s(sum4(p, q, va, vb, half), t);
+        let low = i32x4.shr_s(sum4(i32x4.shl(p, raise), i32x4.shl(q, raise), va, vb, half), t);
         p = aNext ? load4As(aType, x + (aNext << 2)) : a0;
         q = bNext ? load4As(bType, y + (bNext << 2)) : b0;
-        let high = i32x4.shr_s(sum4(p, q, va, vb, half), t);
+        let high = i32x4.shr_s(sum4(i32x4.shl(p, raise), i32x4.shl(q, raise), va, vb, half), t);
         low = i32x4.add(i32x4.min_s(i32x4.max_s(low, least), most), zeros);
         high = i32x4.add(i32x4.min_s(i32x4.max_s(high, least), most), zeros);
         store8<T>(dst, low, high);

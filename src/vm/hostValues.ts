@@ -50,16 +50,16 @@ export function readInputs(
     named,
     given.map(({ dims }) => dims),
   );
-  const saturated: Record<string, number> = {};
+  const saturated: [string, number][] = [];
   const tensors = entry.inputs.map((port, i) => {
     const value = given[i]!;
     const dims = [...value.dims];
     if (!("reals" in value)) return readIntegers(port, value.integers, dims);
     const quantized = quantizeFor(port, value);
-    if (quantized.saturated > 0) saturated[port.name] = quantized.saturated;
+    if (quantized.saturated > 0) saturated.push([port.name, quantized.saturated]);
     return rawTensor(port.dtype, dims, quantized.integers);
   });
-  return { tensors, saturated, dimensions };
+  return { tensors, saturated: Object.fromEntries(saturated), dimensions };
 }
 
 /**

@@ -10,7 +10,7 @@ import { addInspect } from "./commands/inspect.js";
 import type { Outcome } from "./commands/run.js";
 import { addRun } from "./commands/run.js";
 import type { Terminal } from "./terminal.js";
-import { paint } from "./terminal.js";
+import { fail } from "./terminal.js";
 
 const OK = 0;
 const FAILURE = 1;
@@ -67,14 +67,10 @@ export async function runProgram(
 }
 
 function report(error: unknown, terminal: Terminal): number {
-  const label = paint("red", "error:", terminal.errColor);
-  if (error instanceof AivmError) {
-    terminal.err(`${label} ${error.message}\n`);
-  } else {
+  if (error instanceof AivmError) fail(terminal, error.message);
+  else {
     const what = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
-    terminal.err(
-      `${label} ${what}; this is a bug in AIVM, please report it (AIVM_DEBUG=1 shows where)\n`,
-    );
+    fail(terminal, `${what}; this is a bug in AIVM, please report it (AIVM_DEBUG=1 shows where)`);
   }
   if (terminal.debug && error instanceof Error) terminal.err(`${error.stack ?? ""}\n`);
   return error instanceof AivmError && error.code === "BadInputArgument" ? USAGE : FAILURE;

@@ -32,7 +32,12 @@ export function paint(style: keyof typeof CODES, text: string, color: boolean): 
   return color ? `\u001b[${String(CODES[style])}m${text}\u001b[0m` : text;
 }
 
-/** A warning that cannot be overlooked, and its details. */
+/** What the user should know though the work is done. */
 export function warn(terminal: Terminal, text: string): void {
   terminal.err(`${paint("yellow", "warning:", terminal.errColor)} ${text}\n`);
+}
+
+/** What went wrong, on one line. */
+export function fail(terminal: Terminal, text: string): void {
+  terminal.err(`${paint("red", "error:", terminal.errColor)} ${text}\n`);
 }

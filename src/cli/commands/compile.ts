@@ -83,8 +83,7 @@ export function addCompile(program: Command, terminal: Terminal): void {
       await writeBytes(output, result.bytes);
       const report = await fullReport(result, calibration);
       if (flags.report !== undefined) await writeBytes(flags.report, json(report));
-      const { tensors: _, ...summary } = report;
-      if (flags.json) terminal.out(json({ output, ...summary }));
+      if (flags.json) terminal.out(json({ output, ...report, tensors: report.tensors.length }));
       else terminal.out(describe(output, report));
       warnIfMadeUp(terminal, calibration);
       if (report.clippedValues > 0) {

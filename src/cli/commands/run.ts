@@ -10,7 +10,7 @@ import { backendOption, openBackend } from "../backends.js";
 import { readBytes, writeBytes } from "../files/binaryFile.js";
 import { duration, grouped, json, table } from "../format.js";
 import type { Terminal } from "../terminal.js";
-import { paint, warn } from "../terminal.js";
+import { fail, paint, warn } from "../terminal.js";
 
 interface RunFlags {
   readonly input?: readonly string[];
@@ -100,7 +100,10 @@ export function addRun(program: Command, terminal: Terminal, outcome: Outcome): 
           `${grouped(count)} values of input "${name}" were beyond its range and were clipped`,
         );
       }
-      if (result.trap !== undefined) outcome.failed = true;
+      if (result.trap !== undefined) {
+        outcome.failed = true;
+        fail(terminal, `the run trapped, ${result.trap.code}: ${result.trap.message}`);
+      }
     });
 }
 
@@ -159,7 +162,7 @@ function describe(
   const status =
     trap === undefined
       ? paint("green", "finished", outColor)
-      : `${paint("red", "trapped", outColor)}: ${trap.code}, ${trap.message}`;
+      : `${paint("red", "trapped", outColor)}: ${trap.code}`;
   const rows = [
     ["module", receipt.moduleId],
     ["status", status],

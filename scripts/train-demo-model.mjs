@@ -4,7 +4,7 @@
 //
 // usage: node scripts/train-demo-model.mjs [EPOCHS]
 import { writeFileSync } from "node:fs";
-import { encodeModel } from "../dist/compiler/onnx/wire.js";
+import { ModelBuilder, tensor } from "../dist/compiler/onnx/modelBuilder.js";
 import { loadDigits, SIDE } from "../examples/digits.mjs";
 
 const EPOCHS = Number(process.argv[2] ?? 8);
@@ -231,54 +231,25 @@ for (let epoch = 1; epoch <= EPOCHS; epoch++) {
   console.log(`epoch ${epoch}: ${(100 * accuracy(heldOut)).toFixed(2)} % of held-out digits`);
 }
 
-const FLOAT = 1;
-const names = ["conv1.weight", "conv1.bias", "conv2.weight", "conv2.bias", "fc.weight", "fc.bias"];
-const ints = (name, ...values) => ({ name, type: 7, ints: BigInt64Array.from(values, BigInt) });
-const node = (opType, input, output, ...attribute) => ({
-  name: output,
-  opType,
-  input,
-  output: [output],
-  attribute,
-});
-const window2 = [ints("kernel_shape", 2, 2), ints("strides", 2, 2)];
-const window3 = [ints("kernel_shape", 3, 3), ints("pads", 1, 1, 1, 1)];
-const port = (name, dims) => ({
-  name,
-  type: {
-    tensorType: { elemType: FLOAT, shape: { dim: dims.map((d) => ({ dimValue: BigInt(d) })) } },
-  },
-});
-const model = encodeModel({
-  irVersion: 8n,
-  producerName: "aivm scripts/train-demo-model.mjs",
-  opsetImport: [{ domain: "", version: 17n }],
-  graph: {
-    name: "digits",
-    node: [
-      node("Conv", ["image", "conv1.weight", "conv1.bias"], "conv1", ...window3),
-      node("Relu", ["conv1"], "relu1"),
-      node("MaxPool", ["relu1"], "pool1", ...window2),
-      node("Conv", ["pool1", "conv2.weight", "conv2.bias"], "conv2", ...window3),
-      node("Relu", ["conv2"], "relu2"),
-      node("MaxPool", ["relu2"], "pool2", ...window2),
-      node("Flatten", ["pool2"], "features"),
-      node("Gemm", ["features", "fc.weight", "fc.bias"], "logits", {
-        name: "transB",
-        type: 2,
-        i: 1n,
-      }),
-      node("Softmax", ["logits"], "probabilities"),
-    ],
-    initializer: parameters.map(({ dims, value }, i) => ({
-      name: names[i],
-      dataType: FLOAT,
-      dims: BigInt64Array.from(dims, BigInt),
-      rawData: new Uint8Array(value.buffer),
-    })),
-    input: [port("image", [1, 1, SIDE, SIDE])],
-    output: [port("probabilities", [1, 10])],
-  },
-});
+const b = new ModelBuilder(17);
+const constant = (name, { dims, value }) => b.constant(name, tensor("float32", dims, value));
+constant("conv1.weight", conv1.parameters[0]);
+constant("conv1.bias", conv1.parameters[1]);
+constant("conv2.weight", conv2.parameters[0]);
+constant("conv2.bias", conv2.parameters[1]);
+constant("fc.weight", weights);
+constant("fc.bias", bias);
+b.input("image", "float32", [1, 1, SIDE, SIDE]);
+b.node("Conv", ["image", "conv1.weight", "conv1.bias"], ["conv1"], { pads: [1, 1, 1, 1] });
+b.node("Relu", ["conv1"], ["relu1"]);
+b.node("MaxPool", ["relu1"], ["pool1"], { kernel_shape: [2, 2], strides: [2, 2] });
+b.node("Conv", ["pool1", "conv2.weight", "conv2.bias"], ["conv2"], { pads: [1, 1, 1, 1] });
+b.node("Relu", ["conv2"], ["relu2"]);
+b.node("MaxPool", ["relu2"], ["pool2"], { kernel_shape: [2, 2], strides: [2, 2] });
+b.node("Flatten", ["pool2"], ["features"]);
+b.node("Gemm", ["features", "fc.weight", "fc.bias"], ["logits"], { transB: 1 });
+b.node("Softmax", ["logits"], ["probabilities"]);
+b.output("probabilities", "float32", [1, 10]);
+const model = b.encode();
 writeFileSync(OUT, model);
 console.log(`${OUT.pathname}: ${model.length} bytes`);

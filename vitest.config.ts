@@ -3,6 +3,8 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
+    // Slow, and in need of data that the project may not ship: `npm run test:models`.
+    exclude: ["test/models/**"],
     pool: "forks",
     maxWorkers: 2,
     testTimeout: 60_000,

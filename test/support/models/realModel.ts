@@ -1,0 +1,109 @@
+/** A model of `../shared/data`: calibrated on some samples, run in floats and on engines on others. */
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { inject } from "vitest";
+import { calibrate } from "../../../src/analysis/calibrate.js";
+import { formatCalibration, parseCalibration } from "../../../src/analysis/calibrationFile.js";
+import type { NamedArrays } from "../../../src/analysis/floatModel.js";
+import { openFloatModel } from "../../../src/analysis/floatModel.js";
+import type { Calibration } from "../../../src/compiler/calibration.js";
+import type { CompileResult } from "../../../src/compiler/compile.js";
+import { compile } from "../../../src/compiler/compile.js";
+import type { Precision } from "../../../src/compiler/lower/profile.js";
+import { HostError } from "../../../src/core/errors.js";
+import type { HostValue } from "../../../src/vm/hostValues.js";
+import type { Instance } from "../../../src/vm/instance.js";
+import type { RunResult } from "../../../src/vm/run.js";
+import { sharedData } from "../sharedData.js";
+
+/** The values of the one real input of a model. */
+export type Sample = Float32Array;
+
+export interface RealModelOptions {
+  readonly name: string;
+  readonly input: string;
+  readonly dims: readonly number[];
+  /** Sizes of open dimensions. */
+  readonly bind?: Readonly<Record<string, number>>;
+  /** What it is calibrated on. */
+  readonly calibrationSamples: () => Iterable<Sample>;
+}
+
+export class RealModel {
+  readonly name: string;
+  readonly input: string;
+  readonly dims: readonly number[];
+  readonly bytes: Uint8Array;
+  readonly #options: RealModelOptions;
+  #calibration: Promise<Calibration> | undefined;
+
+  constructor(options: RealModelOptions) {
+    this.#options = options;
+    this.name = options.name;
+    this.input = options.input;
+    this.dims = options.dims;
+    const path = sharedData("models", `${options.name}.onnx`);
+    if (path === undefined) throw new HostError("NoData", `there is no ${options.name}.onnx`);
+    this.bytes = readFileSync(path);
+  }
+
+  /** Calibrates, or reads what an earlier suite of this run left; it says which. */
+  calibration(): Promise<Calibration> {
+    this.#calibration ??= this.#calibrate();
+    return this.#calibration;
+  }
+
+  async #calibrate(): Promise<Calibration> {
+    const file = join(inject("modelCache"), `${this.name}.calibration.json`);
+    if (existsSync(file)) return parseCalibration(readFileSync(file, "utf8"), file);
+    const samples = function* (model: RealModel, all: Iterable<Sample>): Generator<NamedArrays> {
+      for (const sample of all) yield model.#named(sample);
+    };
+    const { bind, calibrationSamples } = this.#options;
+    const options = bind === undefined ? {} : { dims: bind };
+    const calibration = await calibrate(this.bytes, samples(this, calibrationSamples()), options);
+    writeFileSync(file, formatCalibration(calibration));
+    return calibration;
+  }
+
+  async compile(precision: Precision): Promise<CompileResult> {
+    const { bind } = this.#options;
+    const calibration = await this.calibration();
+    return compile(this.bytes, {
+      calibration,
+      precision,
+      ...(bind === undefined ? {} : { dims: bind }),
+    });
+  }
+
+  /** Runs the float model, as onnxruntime-web optimises it, on each sample in turn. */
+  async *floats(samples: Iterable<Sample>): AsyncGenerator<{
+    readonly sample: Sample;
+    readonly outputs: ReadonlyMap<string, Float32Array>;
+  }> {
+    const model = await openFloatModel(this.bytes);
+    try {
+      for (const sample of samples) {
+        const outputs = await model.run(this.#named(sample));
+        yield {
+          sample,
+          outputs: new Map([...outputs].map(([name, { data }]) => [name, data as Float32Array])),
+        };
+      }
+    } finally {
+      await model.dispose();
+    }
+  }
+
+  inputs(sample: Sample): Record<string, HostValue> {
+    return { [this.input]: { reals: sample, dims: this.dims } };
+  }
+
+  run(instance: Instance, sample: Sample): RunResult {
+    return instance.runSync({ inputs: this.inputs(sample) });
+  }
+
+  #named(sample: Sample): NamedArrays {
+    return new Map([[this.input, { elementType: "float32", dims: this.dims, data: sample }]]);
+  }
+}

@@ -9,7 +9,7 @@ import type { Profile } from "./profile.js";
 import { limitOf } from "./profile.js";
 import type { ChannelScale, Format, Lowered, Real, Scale } from "./real.js";
 import { format, identityAxes, mapScale, sameFormat, scaleAt } from "./real.js";
-import { roundScale, toMultiplier } from "./scale.js";
+import { roundScale, toMultiplier, toMultipliers } from "./scale.js";
 
 /** How one value of the model is held, for the report. */
 export interface TensorReport {
@@ -409,7 +409,7 @@ export class LoweringContext {
     factors: readonly number[],
     target: Format,
   ): FixedValue {
-    const multipliers = factors.map(toMultiplier);
+    const multipliers = toMultipliers(factors);
     return this.builder.op(
       "rescale.by",
       {

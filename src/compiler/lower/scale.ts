@@ -75,3 +75,22 @@ export function toMultiplier(factor: number): Multiplier {
   }
   return { multiplier: factor < 0 ? -multiplier : multiplier, shift };
 }
+
+/** The least multiplier that a shift shared with larger ones may leave: an error of 2^-17 of it. */
+const LEAST_SHARED = 65_536;
+
+/**
+ * Multipliers for many factors. They share the shift of the greatest where the least keeps 16
+ * bits under it: engines then shift all lanes alike.
+ */
+export function toMultipliers(factors: readonly number[]): readonly Multiplier[] {
+  const { shift } = toMultiplier(Math.max(...factors.map(Math.abs)));
+  const shared = factors.map((factor): Multiplier => {
+    const multiplier = Math.floor(scaleByPowerOfTwo(factor, shift) + 0.5);
+    return { multiplier: Math.min(multiplier, 0x7fffffff), shift };
+  });
+  const enough = shared.every(
+    ({ multiplier }, i) => Math.abs(multiplier) >= LEAST_SHARED || factors[i] === 0,
+  );
+  return enough ? shared : factors.map(toMultiplier);
+}

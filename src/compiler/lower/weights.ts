@@ -103,7 +103,7 @@ export function quantiseColumns(
       if (magnitude > greatest) greatest = magnitude;
       sum += magnitude;
     }
-    let scale = 1;
+    let scale = 0;
     if (greatest > 0) {
       const finest = greatest / weight.most;
       // Rounding adds at most half a unit a row.
@@ -117,7 +117,10 @@ export function quantiseColumns(
     let total = 0;
     for (let k = 0; k < rows; k++) {
       const i = k * outputs + o;
-      const q = Math.min(Math.max(Math.floor(reals[i]! / scale + 0.5), -weight.most), weight.most);
+      const q =
+        scale === 0
+          ? 0
+          : Math.min(Math.max(Math.floor(reals[i]! / scale + 0.5), -weight.most), weight.most);
       integers[i] = q;
       total += Math.abs(q);
       if (Math.abs(q) > greatestInteger) greatestInteger = Math.abs(q);
@@ -125,7 +128,19 @@ export function quantiseColumns(
     scales.push(scale);
     magnitudes.push(total);
   }
-  return { integers, scales, dtype: weight.dtype, bits: signedBits(greatestInteger), magnitudes };
+  return {
+    integers,
+    scales: withoutZeros(scales),
+    dtype: weight.dtype,
+    bits: signedBits(greatestInteger),
+    magnitudes,
+  };
+}
+
+/** A column of zeros has no scale of its own: the least of the others keeps factors close together. */
+function withoutZeros(scales: readonly number[]): number[] {
+  const least = Math.min(...scales.filter((s) => s > 0));
+  return scales.map((s) => (s > 0 ? s : least === Infinity ? 1 : least));
 }
 
 /** Integers that the model itself gives, as a matrix [K, outputs]. */

@@ -1,3 +1,4 @@
+import { elementCount } from "../../core/shape.js";
 import { contract } from "./contraction.js";
 import { binary } from "./elementwise.js";
 import type { Engine } from "./engine.js";
@@ -6,11 +7,17 @@ import type { Pending } from "./pending.js";
 import { multiply } from "./product.js";
 import { lookUp, rescaleStored } from "./rescale.js";
 import type { Storage } from "./storage.js";
+import { fastTable } from "./tables.js";
 import { SimdTensor } from "./tensor.js";
 
 /** Does work that was put off. */
 export function compute(engine: Engine, pending: Pending): Storage {
-  const storage = fused(engine, pending) ?? unfused(engine, pending);
+  const { base, table } = pending;
+  const work =
+    table === undefined
+      ? pending
+      : { ...pending, table: fastTable(engine, table, elementCount(base.shape)) };
+  const storage = fused(engine, work) ?? unfused(engine, work);
   engine.packed.trim();
   return storage;
 }
@@ -31,6 +38,6 @@ function unfused(engine: Engine, { base, bias, rescale, table }: Pending): Stora
   };
   if (bias) replace(binary(engine, "add", x, bias, base.shape));
   if (rescale) replace(rescaleStored(engine, x, rescale));
-  if (table) replace(lookUp(engine, x, table));
+  if (table) replace(lookUp(engine, x, table, DTYPE_INTERVAL[table.dtype]));
   return x.storage!;
 }

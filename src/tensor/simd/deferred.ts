@@ -103,8 +103,8 @@ export function rescale(
 
 export function tableLookup(engine: Engine, x: SimdTensor, table: PendingTable): SimdTensor {
   const pending = extendable(x, "table");
-  if (pending?.rescale === undefined) return lookUp(engine, x, table);
   const bounds = tableBounds(engine, table);
+  if (pending?.rescale === undefined) return lookUp(engine, x, table, bounds);
   return engine.defer(table.dtype, x.shape, bounds, { ...pending, table });
 }
 

@@ -8,8 +8,10 @@ import type { Engine } from "./engine.js";
 import type { ChannelParameters } from "./epilogue.js";
 import { channelParameters, writeSteps } from "./epilogue.js";
 import { onHost } from "./host.js";
+import type { Interval } from "./interval.js";
 import { interval } from "./interval.js";
 import type { PendingRescale, PendingTable } from "./pending.js";
+import { fastTable } from "./tables.js";
 import type { SimdTensor } from "./tensor.js";
 import { boundsOf } from "./values.js";
 
@@ -141,11 +143,17 @@ export function rescaleAdd(
 }
 
 /** Looks a tensor up in a table, now. */
-export function lookUp(engine: Engine, x: SimdTensor, table: PendingTable): SimdTensor {
-  const { segmentsLog2, guardBits, dtype } = table;
+export function lookUp(
+  engine: Engine,
+  x: SimdTensor,
+  interpolated: PendingTable,
+  bounds: Interval,
+): SimdTensor {
   const source = engine.addressOf(x);
+  const table = fastTable(engine, interpolated, x.count);
+  const { segmentsLog2, guardBits, dtype } = table;
   const entries = engine.addressOf(table.table);
-  const result = engine.make(dtype, x.shape, tableBounds(engine, table));
+  const result = engine.make(dtype, x.shape, bounds);
   const target = engine.addressOf(result);
   const { code, bytes } = DTYPE_INFO[dtype];
   if (segmentsLog2 === 0) {
@@ -153,6 +161,7 @@ export function lookUp(engine: Engine, x: SimdTensor, table: PendingTable): Simd
   } else {
     engine.wasm.lutInterpolate(source, x.count, entries, segmentsLog2, guardBits, code, target);
   }
+  engine.packed.trim();
   return result;
 }
 

@@ -92,6 +92,25 @@ function tileWide(x: usize, taps: usize, pairs: i32, w: usize, out: usize, sums:
   wide4(out + 32, pairs, sums + 16);
 }
 
+/** Two positions by all channels. */
+@inline
+function positionPair(
+  wide: bool, x: usize, step: usize, taps: usize, pairs: i32, b: usize, out: usize, ldo: usize,
+  channels: i32, sums: usize,
+): void {
+  if (wide) {
+    for (; channels > 0; channels -= 8, x += 16, b += <usize>pairs << 5, out += 64) {
+      tileWide(x, taps, pairs, b, out, sums);
+      tileWide(x + step, taps, pairs, b, out + ldo, sums);
+    }
+    return;
+  }
+  for (; channels > 8; channels -= 16, x += 32, b += <usize>pairs << 6, out += 64) {
+    tile2x16(x, step, taps, pairs, b, out, ldo);
+  }
+  if (channels > 0) tile2x8(x, step, taps, pairs, b, out, ldo);
+}
+
 /** One padded row of the image as i16: `positions` positions of `ldPixel` bytes. */
 function fillRow<S>(w: Window, image: usize, y: i32, positions: i32, dst: usize, ldPixel: usize): void {
   const channels = w.channels, pixel = w.pixelBytes;
@@ -124,13 +143,19 @@ function ringRows(w: Window): i32 {
   return (w.kernelHeight - 1) * w.dilationY + 1;
 }
 
+/** Positions whose accumulators the epilogue takes at once: 16 KiB of them. */
+@inline
+function stripPositions(channels: i32): i32 {
+  return max(4096 / ((channels + 7) & ~7) & -POSITIONS, POSITIONS);
+}
+
 /** Bytes of scratch that `depthwise` needs for a `Window`. */
 export function depthwiseScratchBytes(window: usize): usize {
   const w = changetype<Window>(window);
   const channels = <usize>(w.channels + 7) & ~7;
   const taps = <usize>(w.kernelHeight * w.kernelWidth + 1);
   const ring = <usize>ringRows(w) * <usize>paddedWidth(w) * (channels << 1);
-  return ring + channels * <usize>POSITIONS * 12 + taps * 20 + 64;
+  return ring + channels * <usize>stripPositions(w.channels) * 12 + taps * 20 + 64;
 }
 
 /**
@@ -147,9 +172,10 @@ export function depthwise(args: usize): void {
   const positions = paddedWidth(w), rows = ringRows(w);
   const ldRow = <usize>positions * ldPixel;
   const ldStrip = ldPixel << (wide ? 2 : 1);
+  const block = stripPositions(channels);
   const strip = (c.scratch + 15) & ~15;
-  const narrow = strip + <usize>POSITIONS * ldStrip;
-  const pairSums = narrow + <usize>POSITIONS * (ldPixel << 1);
+  const narrow = strip + <usize>block * ldStrip;
+  const pairSums = narrow + <usize>block * (ldPixel << 1);
   const taps = pairSums + (<usize>pairs << 5);
   const ring = (taps + (<usize>pairs << 3) + 15) & ~15;
   const step = <usize>w.strideX * ldPixel;
@@ -172,19 +198,11 @@ export function depthwise(args: usize): void {
       }
     }
     if (c.k & 1) store<u32>(tap, 0); // the pair of an odd last tap: its weights are zero
-    for (let ox = 0; ox < w.outWidth; ox += POSITIONS) {
-      const count = min(POSITIONS, w.outWidth - ox);
-      let x = ring + <usize>ox * step, b = c.b, out = strip, left = channels;
-      if (wide) {
-        for (; left > 0; left -= 8, x += 16, b += <usize>pairs << 5, out += 64) {
-          tileWide(x, taps, pairs, b, out, pairSums);
-          tileWide(x + step, taps, pairs, b, out + ldStrip, pairSums);
-        }
-      } else {
-        for (; left > 8; left -= 16, x += 32, b += <usize>pairs << 6, out += 64) {
-          tile2x16(x, step, taps, pairs, b, out, ldStrip);
-        }
-        if (left > 0) tile2x8(x, step, taps, pairs, b, out, ldStrip);
+    for (let ox = 0; ox < w.outWidth; ox += block) {
+      const count = min(block, w.outWidth - ox);
+      let x = ring + <usize>ox * step, out = strip;
+      for (let i = 0; i < count; i += POSITIONS, x += 2 * step, out += 2 * ldStrip) {
+        positionPair(wide, x, step, taps, pairs, c.b, out, ldStrip, channels, pairSums);
       }
       finish(e, wide, strip, ldStrip, count, 0, channels, dst, c.dstRowBytes, narrow);
       dst += <usize>count * c.dstRowBytes;

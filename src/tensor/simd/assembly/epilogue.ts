@@ -55,10 +55,22 @@ export function roundExact(low: i64, high: i64, s: i64, zero: i64, lo: i64, hi: 
   return clampI64(low, lo, hi);
 }
 
-/** Eight elements of at most 32 bits, with a shift of t + 32 and bounds before the zero point. */
+/** Zero point and bounds in 16-bit lanes, which costs half as much. */
+@inline
+function storeLate<T>(dst: usize, y: v128, lo: v128, hi: v128, zero: v128): void {
+  y = i16x8.min_s(i16x8.max_s(i16x8.add_sat_s(y, zero), lo), hi);
+  if (sizeof<T>() == 2) v128.store(dst, y);
+  else if (isSigned<T>()) v128.store64_lane(dst, i8x16.narrow_i16x8_s(y, y), 0);
+  else v128.store64_lane(dst, i8x16.narrow_i16x8_u(y, y), 0);
+}
+
+/**
+ * Eight elements of at most 32 bits, with a shift of t + 32. `lo`, `hi` and `zero` are i16 lanes for
+ * `storeLate` if `late`, else i32 lanes, with bounds for what the zero point is added to.
+ */
 @inline
 function rescaleNarrow<S, T>(
-  src: usize, bias: usize, m: usize, half: v128, t: i32, lo: v128, hi: v128, zero: v128, dst: usize,
+  src: usize, bias: usize, m: usize, half: v128, t: i32, late: bool, lo: v128, hi: v128, zero: v128, dst: usize,
 ): void {
   let x0 = load4<S>(src), x1 = load4<S>(src + 4 * sizeof<S>());
   if (bias) {
@@ -75,8 +87,14 @@ function rescaleNarrow<S, T>(
     i64x2.add(i64x2.extmul_low_i32x4_s(x1, m1), half),
     i64x2.add(i64x2.extmul_high_i32x4_s(x1, m1), half),
   );
-  y0 = i32x4.min_s(i32x4.max_s(i32x4.shr_s(y0, t), lo), hi);
-  y1 = i32x4.min_s(i32x4.max_s(i32x4.shr_s(y1, t), lo), hi);
+  y0 = i32x4.shr_s(y0, t);
+  y1 = i32x4.shr_s(y1, t);
+  if (late) {
+    storeLate<T>(dst, i16x8.narrow_i32x4_s(y0, y1), lo, hi, zero);
+    return;
+  }
+  y0 = i32x4.min_s(i32x4.max_s(y0, lo), hi);
+  y1 = i32x4.min_s(i32x4.max_s(y1, lo), hi);
   store8<T>(dst, i32x4.add(y0, zero), i32x4.add(y1, zero));
 }
 
@@ -120,38 +138,45 @@ function rescaleBlock<S, T>(
   }
   const t = uniform - 32;
   const half = i64x2.splat(<i64>1 << (uniform - 1));
-  const zeros = i32x4.splat(<i32>zero);
-  const lo32 = i32x4.splat(<i32>max<i64>(below, i32.MIN_VALUE));
-  const hi32 = i32x4.splat(<i32>min<i64>(above, i32.MAX_VALUE));
+  // What saturates to i16 before the zero point is added must saturate after it too.
+  const late = sizeof<S>() < 8 && (sizeof<T>() == 1 || (sizeof<T>() == 2 && zero == 0));
+  const zeros = late ? i16x8.splat(<i16>zero) : i32x4.splat(<i32>zero);
+  const least = late ? i16x8.splat(<i16>lo) : i32x4.splat(<i32>max<i64>(below, i32.MIN_VALUE));
+  const most = late ? i16x8.splat(<i16>hi) : i32x4.splat(<i32>min<i64>(above, i32.MAX_VALUE));
   const lo64 = i64x2.splat(below << t);
   const hi64 = i64x2.splat(((above + 1) << t) - 1);
+  // In locals: a store might change what `e` points to, as far as the engine knows.
+  const multiplier = e.multiplier, biases = e.bias, shifts = e.shift;
+  const firstM = multiplier + (<usize>(col & mask) << 2);
+  const nextM: usize = mask ? 32 : 0;
+  const firstBias = biases ? biases + <usize>(col * biasBytes) : 0;
+  const nextBias: usize = biases ? 8 * biasBytes : 0;
   for (; rows > 0; --rows, src += ldSrc, dst += ldDst) {
-    let s = src, d = dst, c = 0;
-    for (; c < vectorCols; c += 8, s += 8 * sizeof<S>(), d += 8 * sizeof<T>()) {
-      const channel = (col + c) & mask;
-      const m = e.multiplier + (<usize>channel << 2);
-      const bias = e.bias ? e.bias + <usize>((col + c) * biasBytes) : 0;
+    let s = src, d = dst, c = 0, m = firstM, bias = firstBias;
+    for (; c < vectorCols; c += 8, m += nextM, bias += nextBias) {
       if (sizeof<S>() == 8) {
         const y0 = rescaleWide4(s, bias, v128.load(m), half, t, lo64, hi64);
         const y1 = rescaleWide4(s + 32, bias ? bias + 32 : 0, v128.load(m, 16), half, t, lo64, hi64);
         store8<T>(d, i32x4.add(y0, zeros), i32x4.add(y1, zeros));
       } else {
-        rescaleNarrow<S, T>(s, bias, m, half, t, lo32, hi32, zeros, d);
+        rescaleNarrow<S, T>(s, bias, m, half, t, late, least, most, zeros, d);
       }
+      s += 8 * sizeof<S>();
+      d += 8 * sizeof<T>();
     }
     for (; c < cols; ++c, s += sizeof<S>(), d += sizeof<T>()) {
       const channel = <usize>((col + c) & mask);
       let x = <i64>load<S>(s);
-      if (e.bias) {
-        const bias = e.bias + <usize>((col + c) * biasBytes);
-        x += sizeof<S>() == 8 ? load<i64>(bias) : <i64>load<i32>(bias);
+      if (biases) {
+        const at = biases + <usize>((col + c) * biasBytes);
+        x += sizeof<S>() == 8 ? load<i64>(at) : <i64>load<i32>(at);
       }
-      const m = <i64>load<i32>(e.multiplier + (channel << 2));
-      const shift = <i64>(uniform ? uniform : <i32>load<i8>(e.shift + channel));
+      const factor = <i64>load<i32>(multiplier + (channel << 2));
+      const shift = <i64>(uniform ? uniform : <i32>load<i8>(shifts + channel));
       if (sizeof<S>() < 8 && sizeof<T>() < 8) {
-        store<T>(d, <T>clampI64(((x * m + (<i64>1 << (shift - 1))) >> shift) + zero, lo, hi));
+        store<T>(d, <T>clampI64(((x * factor + (<i64>1 << (shift - 1))) >> shift) + zero, lo, hi));
       } else {
-        store<T>(d, <T>rescaleExact(x, m, shift, zero, lo, hi));
+        store<T>(d, <T>rescaleExact(x, factor, shift, zero, lo, hi));
       }
     }
   }

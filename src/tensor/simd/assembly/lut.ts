@@ -1,6 +1,6 @@
 // Functions of one variable as tables: direct, or linear interpolation between 2^k + 1 entries.
 
-import { I16, I32, I8, U8, minOf, saturate } from "./types";
+import { I16, I32, I8, U8, highWords, lowWords, minOf, saturate, store8 } from "./types";
 
 function direct<X, E>(src: usize, n: usize, table: usize, dst: usize): void {
   table -= <usize>(<i32>minOf<X>() * <i32>sizeof<E>());
@@ -26,12 +26,42 @@ export function lutDirect(
   else directOf<i16>(src, n, table, entryBytes, dst);
 }
 
+/**
+ * Four interpolations. Weights are scaled by 2^(32 − f − guard), so that the result is the high word of
+ * a 64-bit sum: they sum to 2^(32 − guard), which with two guard bits or more fits i32.
+ */
+@inline
+function interpolate4(x: v128, table: usize, f: i32, mask: v128, up: i32, whole: v128): v128 {
+  const u = i32x4.add(x, i32x4.splat(0x8000));
+  const at = i32x4.shl(i32x4.shr_u(u, f), 2);
+  let p = v128.load64_zero(table + <usize>i32x4.extract_lane(at, 0));
+  let q = v128.load64_zero(table + <usize>i32x4.extract_lane(at, 2));
+  p = v128.load64_lane(table + <usize>i32x4.extract_lane(at, 1), p, 1);
+  q = v128.load64_lane(table + <usize>i32x4.extract_lane(at, 3), q, 1);
+  const right = i32x4.shl(v128.and(u, mask), up), left = i32x4.sub(whole, right);
+  const t0 = lowWords(p, q), t1 = highWords(p, q);
+  const half = i64x2.splat(0x80000000);
+  return highWords(
+    i64x2.add(i64x2.add(i64x2.extmul_low_i32x4_s(t0, left), i64x2.extmul_low_i32x4_s(t1, right)), half),
+    i64x2.add(i64x2.add(i64x2.extmul_high_i32x4_s(t0, left), i64x2.extmul_high_i32x4_s(t1, right)), half),
+  );
+}
+
 function interpolate<T>(src: usize, n: usize, table: usize, k: i32, guard: i32, dst: usize): void {
   const f = 16 - k;
   const mask = (1 << f) - 1;
   const shift = <i64>(f + guard);
   const half = <i64>1 << (shift - 1);
   const end = src + (n << 1);
+  if (guard >= 2) {
+    const masks = i32x4.splat(mask), whole = i32x4.splat(1 << (32 - guard));
+    const up = 32 - f - guard;
+    for (const last = src + ((n & ~7) << 1); src < last; src += 16, dst += 8 * sizeof<T>()) {
+      const low = interpolate4(v128.load16x4_s(src), table, f, masks, up, whole);
+      const high = interpolate4(v128.load16x4_s(src, 8), table, f, masks, up, whole);
+      store8<T>(dst, low, high);
+    }
+  }
   for (; src < end; src += 2, dst += sizeof<T>()) {
     const u = <i32>load<i16>(src) + 0x8000;
     const entry = table + (<usize>(u >> f) << 2);

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Dtype } from "../../../../src/core/dtype.js";
 import { DTYPE_INFO } from "../../../../src/core/dtype.js";
-import { Arena, Random, bytesOf, code } from "./arena.js";
+import { Arena, Random, bytesOf } from "./arena.js";
 
 const arena = new Arena();
 const { kernels } = arena;

@@ -13,14 +13,16 @@ export interface Quantized {
   readonly saturated: number;
 }
 
-/** Quotients up to here are rounded in doubles; beyond it every dtype but i64 is saturated. */
+/** Quotients up to here are rounded in doubles. */
 const FAST_QUOTIENT = 2 ** 33;
+/** 2^−1021: steps and inverses from here on have 53 bits, and so have quotients that matter. */
+const LEAST_STEP = powerOfTwo(-1021);
 /**
  * How far from a tie a double quotient must be for its rounding to be certain. With t = x / s
- * exact and y the double nearest to it, |y| < 2^33 gives |t − y| ≤ 2^−53 · |t| < 2^−19 (a subnormal
- * y is off by less still). `y − round(y)` is exact: both are multiples of the last place of y, and
- * the difference is at most ½. If it is at least 2^−18 away from ½, no tie lies between y and t, and
- * both round to the same integer.
+ * exact and y = x · (1/s) in doubles, two roundings give |t − y| ≤ 2^−52 · |t| (1 + 2^−53), below
+ * 2^−18.9 for |y| < 2^33 (where y underflows, t is far from every tie). If y is at least 2^−18 away
+ * from every n + ½, no tie lies between y and t, and both round to the same integer, which is
+ * ⌊y + ½⌋: the sum rounds by at most 2^−20, and `y − ⌊y + ½⌋` would show it.
  */
 const TIE_MARGIN = 1 / 262_144;
 
@@ -36,43 +38,53 @@ export function quantize(
   name: string,
 ): Quantized {
   const integers = newArray(dtype, reals.length);
-  const { min, max } = DTYPE_INFO[dtype];
-  // 31 bits at or above 2^−1074: exact, unless it is infinite, which leaves all to the exact path.
+  // 31 bits at or above 2^−1074: exact, unless it is infinite.
   const step = scale.mantissa * powerOfTwo(scale.exponent);
-  // A division by a power of two rounds only where it underflows, far from every tie.
-  const exactDivision = (scale.mantissa & (scale.mantissa - 1)) === 0;
-  const wide = integers instanceof BigInt64Array;
+  const inverse = 1 / step;
+  // Subnormal steps and their inverses have too few bits for the margin: all goes the exact way.
+  const usable = step >= LEAST_STEP && inverse >= LEAST_STEP;
   const zero = Number(scale.zeroPoint);
-  const low = Number(min);
-  const high = Number(max);
+  if (integers instanceof BigInt64Array || !usable) {
+    return quantizeSlowly(reals, scale, dtype, name, integers);
+  }
+  const low = Number(DTYPE_INFO[dtype].min);
+  const high = Number(DTYPE_INFO[dtype].max);
   let saturated = 0;
   for (let i = 0; i < reals.length; i++) {
-    const x = reals[i]!;
-    const y = x / step;
-    const magnitude = Math.abs(y);
-    if (step !== Infinity && magnitude < FAST_QUOTIENT) {
-      const rounded = Math.round(y); // half towards +∞
-      if (exactDivision || Math.abs(y - rounded) <= 0.5 - TIE_MARGIN) {
-        if (wide) {
-          const q = BigInt(rounded) + scale.zeroPoint;
-          if (q < min || q > max) saturated++;
-          integers[i] = q < min ? min : q > max ? max : q;
-        } else {
-          const q = rounded + zero;
-          if (q < low || q > high) saturated++;
-          integers[i] = q < low ? low : q > high ? high : q;
-        }
-        continue;
-      }
-    } else if (step !== Infinity && magnitude >= FAST_QUOTIENT && !wide) {
-      saturated++;
-      integers[i] = y < 0 ? low : high;
-      continue;
+    const y = reals[i]! * inverse;
+    const rounded = Math.floor(y + 0.5);
+    let q: number;
+    if (Math.abs(y - rounded) <= 0.5 - TIE_MARGIN && y < FAST_QUOTIENT && y > -FAST_QUOTIENT) {
+      q = rounded + zero;
+    } else {
+      const exact = quantizeExact(reals[i]!, scale, name, i);
+      q = exact === undefined ? reals[i]! : Number(exact);
     }
-    const q = quantizeExact(x, scale, name, i);
-    if (q === undefined || q < min || q > max) saturated++;
-    const nearest = q === undefined ? (x < 0 ? min : max) : q < min ? min : q > max ? max : q;
-    integers[i] = wide ? nearest : Number(nearest);
+    if (q < low || q > high) {
+      saturated++;
+      q = q < low ? low : high;
+    }
+    integers[i] = q;
+  }
+  return { integers, saturated };
+}
+
+function quantizeSlowly(
+  reals: ArrayLike<number>,
+  scale: RealScale,
+  dtype: Dtype,
+  name: string,
+  integers: IntegerArray,
+): Quantized {
+  const { min, max } = DTYPE_INFO[dtype];
+  let saturated = 0;
+  for (let i = 0; i < reals.length; i++) {
+    const exact = quantizeExact(reals[i]!, scale, name, i);
+    const q = exact ?? (reals[i]! < 0 ? min - 1n : max + 1n);
+    if (q < min || q > max) saturated++;
+    const nearest = q < min ? min : q > max ? max : q;
+    if (integers instanceof BigInt64Array) integers[i] = nearest;
+    else integers[i] = Number(nearest);
   }
   return { integers, saturated };
 }

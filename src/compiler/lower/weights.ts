@@ -76,6 +76,9 @@ function dequantiseAxis(node: GraphNode, x: ConstantTensor): number {
   return axis < 0 ? axis + x.dims.length : Math.min(axis, Math.max(x.dims.length - 1, 0));
 }
 
+/** Part of 2^31 that biases may take: engines prove sums and biases of all columns together. */
+const BIAS_SHARE = 1 / 8;
+
 /**
  * Rounds the columns of a matrix [K, outputs]. A column takes the finest scale for which its
  * integers fit and `activationBound · Σ|w| + |bias|` stays below 2^31, so that engines may sum in
@@ -108,8 +111,9 @@ export function quantiseColumns(
       const finest = greatest / weight.most;
       // Rounding adds at most half a unit a row.
       const room = 0x7fffffff - activationBound * rows * 0.5;
-      const provable =
-        room > 0 ? (activationBound * sum + Math.abs(bias[o] ?? 0)) / room : Infinity;
+      const forSums = (activationBound * sum) / (room * (1 - BIAS_SHARE));
+      const forBias = Math.abs(bias[o] ?? 0) / (room * BIAS_SHARE);
+      const provable = room > 0 ? Math.max(forSums, forBias) : Infinity;
       scale = roundScale(Math.max(finest, Math.min(provable, greatest / weight.least)));
     } else if ((bias[o] ?? 0) !== 0) {
       scale = roundScale(Math.abs(bias[o]!) / 0x3fffffff);

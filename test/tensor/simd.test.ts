@@ -302,6 +302,25 @@ describe("memory", () => {
     own.dispose();
   });
 
+  it("of packed weights makes room where there is none", () => {
+    const own = createSimdBackendSync({ maxMemoryBytes: 4 * 2 ** 20 });
+    const attributes = { aBits: 8, bBits: 8, accumulator: "i32" } as const;
+    const a = own.upload("i8", [1, 1024], new Uint8Array(1024).fill(1));
+    const b = own.upload("i8", [1024, 1024], new Uint8Array(1024 * 1024).fill(2));
+    const run = (): void => {
+      const y = own.kernels.matmul(a, b, attributes, [1, 1024]);
+      expect(new Int32Array(own.download(y).buffer).every((word) => word === 2048)).toBe(true);
+      own.release(y);
+    };
+    run();
+    // The panels take 2 MiB: with them there is no room for 1.5 MiB.
+    const big = own.upload("i8", [1536 * 1024], new Uint8Array(1536 * 1024).fill(3));
+    expect(own.download(big)[1536 * 1024 - 1]).toBe(3);
+    own.release(big);
+    run();
+    own.dispose();
+  });
+
   it("of packed weights is bounded", () => {
     const own = createSimdBackendSync({ maxPackedBytes: 100_000 });
     const attributes = { aBits: 8, bBits: 8, accumulator: "i32" } as const;

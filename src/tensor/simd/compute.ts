@@ -17,7 +17,7 @@ export function compute(engine: Engine, pending: Pending): Storage {
     table === undefined
       ? pending
       : { ...pending, table: fastTable(engine, table, elementCount(base.shape)) };
-  const storage = fused(engine, work) ?? unfused(engine, work);
+  const storage = fused(engine, work) ?? unfused(engine, pending);
   engine.packed.trim();
   return storage;
 }

@@ -39,6 +39,7 @@ export class Engine {
     this.heap = heap;
     this.kernels = wasm;
     this.packed = new PackedCache(packedBytes);
+    heap.reclaim = () => this.packed.reclaim();
     this.arguments = heap.allocate(ARGUMENT_BYTES);
     this.compute = compute;
   }

@@ -20,6 +20,9 @@ export class Heap {
   private bytes: Uint8Array<ArrayBuffer>;
   private dataView: DataView;
 
+  /** Asked before the memory is found too small: frees what can be made again, if there is any. */
+  reclaim: () => boolean = () => false;
+
   /**
    * @param memory what the kernels have imported; addresses below `base` are theirs
    * @param maxPages how far it may grow
@@ -56,10 +59,12 @@ export class Heap {
    * @throws HostError `OutOfMemory` when the memory cannot grow that far
    */
   allocate(bytes: number): number {
-    const pointer = this.allocator.allocate(bytes);
-    if (pointer !== undefined) return pointer;
-    this.grow(this.allocator.shortage(bytes));
-    return this.allocator.allocate(bytes)!;
+    for (;;) {
+      const pointer = this.allocator.allocate(bytes);
+      if (pointer !== undefined) return pointer;
+      const missing = this.allocator.shortage(bytes);
+      if (!this.grow(missing) && !this.reclaim()) throw this.outOfMemory(missing);
+    }
   }
 
   release(pointer: number): void {
@@ -74,16 +79,17 @@ export class Heap {
     this.allocator = new Allocator(0, 0);
   }
 
-  private grow(missingBytes: number): void {
+  private grow(missingBytes: number): boolean {
     const current = this.bytes.length / PAGE_BYTES;
     const least = Math.ceil(missingBytes / PAGE_BYTES);
-    if (current + least > this.maxPages) throw this.outOfMemory(missingBytes);
+    if (current + least > this.maxPages) return false;
     // By a quarter, so that a thousand small tensors do not grow it a thousand times.
     const wanted = Math.min(Math.max(least, current >> 2), this.maxPages - current);
-    if (!this.tryGrow(wanted) && !this.tryGrow(least)) throw this.outOfMemory(missingBytes);
+    if (!this.tryGrow(wanted) && !this.tryGrow(least)) return false;
     this.bytes = new Uint8Array(this.memory!.buffer);
     this.dataView = new DataView(this.memory!.buffer);
     this.allocator.extend(this.bytes.length - SLACK_BYTES);
+    return true;
   }
 
   private tryGrow(pages: number): boolean {

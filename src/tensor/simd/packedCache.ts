@@ -5,6 +5,8 @@ interface Entry<T extends Derived> extends Derived {
   readonly bytes: number;
   readonly owner: Storage;
   readonly key: string;
+  /** The round of its last use. */
+  round: number;
 }
 
 /**
@@ -15,6 +17,8 @@ interface Entry<T extends Derived> extends Derived {
 export class PackedCache {
   private readonly maxBytes: number;
   private bytes = 0;
+  /** Ends with `trim`: what was used in this round is still in use. */
+  private round = 0;
   /** Least recently used first. */
   private readonly entries = new Set<Entry<Derived>>();
 
@@ -32,23 +36,33 @@ export class PackedCache {
     if (entry !== undefined) {
       this.entries.delete(entry);
       this.entries.add(entry);
+      entry.round = this.round;
       return entry.value;
     }
     const value = make();
-    entry = { value, bytes: value.bytes, owner, key, dispose: () => this.forget(entry!) };
+    const { bytes } = value;
+    const dispose = (): void => this.forget(entry!);
+    entry = { value, bytes, owner, key, round: this.round, dispose };
     this.entries.add(entry);
     this.bytes += value.bytes;
     owner.derived.set(key, entry);
     return value;
   }
 
-  /** Drops what is beyond the bound. */
+  /** Ends the use of what `get` gave, and drops what is beyond the bound. */
   trim(): void {
+    this.round++;
     for (const entry of this.entries) {
       if (this.bytes <= this.maxBytes) return;
-      entry.owner.derived.delete(entry.key);
-      entry.dispose();
+      drop(entry);
     }
+  }
+
+  /** Drops all that is not in use; false if there was nothing. */
+  reclaim(): boolean {
+    const before = this.bytes;
+    for (const entry of this.entries) if (entry.round !== this.round) drop(entry);
+    return this.bytes < before;
   }
 
   private forget(entry: Entry<Derived>): void {
@@ -56,4 +70,9 @@ export class PackedCache {
     this.bytes -= entry.bytes;
     entry.value.dispose();
   }
+}
+
+function drop(entry: Entry<Derived>): void {
+  entry.owner.derived.delete(entry.key);
+  entry.dispose();
 }

@@ -51,6 +51,10 @@ export function rescaleStored(
   const source = engine.addressOf(x);
   const { code, bytes } = DTYPE_INFO[x.dtype];
   if (typeof multiplier === "number" && typeof shift === "number") {
+    if (bytes <= 2 && planRescale([multiplier], [shift]).uniformShift === 0) {
+      // A factor of about one: only a weighted sum has vectors for it.
+      return rescaleAdd(engine, x, x, { a: multiplier, b: 0 }, shift, output, x.shape);
+    }
     const result = engine.make(output.dtype, x.shape, interval(output.lo, output.hi));
     writeScalar(engine, multiplier, shift, output);
     engine.wasm.rescale(engine.arguments, code, source, 1, x.count, engine.addressOf(result));

@@ -173,7 +173,8 @@ describe("selfContained", () => {
     const proto = decodeModel(affine());
     const initializer = (proto.graph?.initializer ?? []).map((t) => {
       if (t.name !== "two") return t;
-      const { rawData: _, ...rest } = t;
+      const rest = { ...t };
+      delete rest.rawData;
       const externalData = [
         { key: "location", value: "w.bin" },
         { key: "offset", value: "8" },

@@ -356,7 +356,8 @@ describe("aivm compile, run and compare", () => {
     const apart = (location: string): Uint8Array => {
       const initializer = (proto.graph?.initializer ?? []).map((t) => {
         if (t.name !== "b") return t;
-        const { rawData: _, ...rest } = t;
+        const rest = { ...t };
+        delete rest.rawData;
         return { ...rest, dataLocation: 1, externalData: [{ key: "location", value: location }] };
       });
       return encodeModel({ ...proto, graph: { ...proto.graph, initializer } });

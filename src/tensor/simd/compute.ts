@@ -1,4 +1,3 @@
-import { elementCount } from "../../core/shape.js";
 import { contract } from "./contraction.js";
 import { binary } from "./elementwise.js";
 import type { Engine } from "./engine.js";
@@ -7,17 +6,11 @@ import type { Pending } from "./pending.js";
 import { multiply } from "./product.js";
 import { lookUp, rescaleStored } from "./rescale.js";
 import type { Storage } from "./storage.js";
-import { fastTable } from "./tables.js";
 import { SimdTensor } from "./tensor.js";
 
 /** Does work that was put off. */
 export function compute(engine: Engine, pending: Pending): Storage {
-  const { base, table } = pending;
-  const work =
-    table === undefined
-      ? pending
-      : { ...pending, table: fastTable(engine, table, elementCount(base.shape)) };
-  const storage = fused(engine, work) ?? unfused(engine, pending);
+  const storage = fused(engine, pending) ?? unfused(engine, pending);
   engine.packed.trim();
   return storage;
 }

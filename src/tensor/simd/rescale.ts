@@ -11,7 +11,6 @@ import { onHost } from "./host.js";
 import type { Interval } from "./interval.js";
 import { interval } from "./interval.js";
 import type { PendingRescale, PendingTable } from "./pending.js";
-import { fastTable } from "./tables.js";
 import type { SimdTensor } from "./tensor.js";
 import { boundsOf } from "./values.js";
 
@@ -150,11 +149,10 @@ export function rescaleAdd(
 export function lookUp(
   engine: Engine,
   x: SimdTensor,
-  interpolated: PendingTable,
+  table: PendingTable,
   bounds: Interval,
 ): SimdTensor {
   const source = engine.addressOf(x);
-  const table = fastTable(engine, interpolated, x.count);
   const { segmentsLog2, guardBits, dtype } = table;
   const entries = engine.addressOf(table.table);
   const result = engine.make(dtype, x.shape, bounds);
@@ -165,7 +163,6 @@ export function lookUp(
   } else {
     engine.wasm.lutInterpolate(source, x.count, entries, segmentsLog2, guardBits, code, target);
   }
-  engine.packed.trim();
   return result;
 }
 

@@ -15,8 +15,6 @@ export class Storage {
   readonly pointer: number;
   readonly bytes: number;
   readonly derived = new Map<string, Derived>();
-  /** Elements that were looked up in it: see `fastTable`. */
-  lookUps = 0;
   private readonly heap: Heap;
   private holders = 1;
 

@@ -1,13 +1,12 @@
 // From an ONNX model to one answer on three engines. Run `npm run demo`, or
 // `npm run demo -- 123` for another of the digits that the model has never seen.
 import { readFileSync } from "node:fs";
+import { calibrate, openFloatModel } from "aivm/analysis";
 import { createReferenceBackend } from "aivm/tensor/reference";
 import { createSimdBackend } from "aivm/tensor/simd";
 import { createTfjsBackend } from "aivm/tensor/tfjs";
 import { compile } from "aivm/compiler";
 import { instantiate } from "aivm/vm";
-import { calibrate } from "../dist/analysis/calibrate.js";
-import { openFloatModel } from "../dist/analysis/floatModel.js";
 import { loadDigits, SIDE } from "./digits.mjs";
 
 const MODEL = "examples/models/digits.onnx";

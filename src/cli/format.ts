@@ -5,6 +5,11 @@ export function grouped(value: number | bigint | string): string {
   return String(value).replace(/\B(?=(\d{3})+(?!\d))/g, ",");
 }
 
+/** `1 sample`, `2 samples` */
+export function counted(count: number, thing: string): string {
+  return `${grouped(count)} ${thing}${count === 1 ? "" : "s"}`;
+}
+
 /** `1.5 MB`, in decimal units. */
 export function bytes(count: number): string {
   if (count < 1000) return `${String(count)} B`;

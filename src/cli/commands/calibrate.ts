@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import { dimOption, jsonOption } from "../arguments.js";
 import { calibrateModel } from "../calibrateModel.js";
 import { externalDataBeside, readBytes, writeBytes } from "../files/binaryFile.js";
-import { json } from "../format.js";
+import { counted, json } from "../format.js";
 import type { Terminal } from "../terminal.js";
 
 interface CalibrateFlags {
@@ -41,6 +41,7 @@ export function addCalibrate(program: Command, terminal: Terminal): void {
       const { samples, dims, tensors } = calibration;
       const count = Object.keys(tensors).length;
       if (flags.json) terminal.out(json({ output, samples, dims, tensors: count }));
-      else terminal.out(`${output}: ${String(count)} tensors over ${String(samples)} samples\n`);
+      else
+        terminal.out(`${output}: ${counted(count, "tensor")} over ${counted(samples, "sample")}\n`);
     });
 }

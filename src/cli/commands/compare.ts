@@ -4,7 +4,7 @@ import { jsonOption } from "../arguments.js";
 import type { BackendName } from "../backends.js";
 import { backendOption, openBackend } from "../backends.js";
 import { externalDataBeside, readBytes } from "../files/binaryFile.js";
-import { json, table } from "../format.js";
+import { counted, json, table } from "../format.js";
 import { startProgress } from "../progress.js";
 import { openSamples } from "../samples.js";
 import type { Terminal } from "../terminal.js";
@@ -78,5 +78,5 @@ function describe({ samples, outputs }: Comparison): string {
       pair(percent(mean.argmaxAgreement), percent(worst.argmaxAgreement)),
     ]);
   }
-  return `${table(rows)}over ${String(samples)} samples\n`;
+  return `${table(rows)}over ${counted(samples, "sample")}\n`;
 }

@@ -8,7 +8,7 @@ import { toHex, moduleId } from "../../module/hash.js";
 import { dimOption, jsonOption } from "../arguments.js";
 import { calibrateModel, warnIfMadeUp } from "../calibrateModel.js";
 import { externalDataBeside, readBytes, writeBytes } from "../files/binaryFile.js";
-import { bytes, grouped, json, table } from "../format.js";
+import { bytes, counted, grouped, json, table } from "../format.js";
 import { describeGas, entryGas, gasOf } from "../gas.js";
 import { startProgress } from "../progress.js";
 import type { Terminal } from "../terminal.js";
@@ -115,18 +115,27 @@ async function fullReport({ module, report }: CompileResult, { dims }: Calibrati
     ...report,
     countedValues: report.tensors.reduce((sum, { count }) => sum + count, 0),
     gas: gasOf(await entryGas(module, dims), 0),
+    /** Sizes of the module's open dimensions that the gas is for. */
+    openDims: Object.fromEntries(
+      module.configuration.dimensions.map(({ name }) => [name, dims[name] ?? null]),
+    ),
   };
 }
 
 function describe(output: string, report: Awaited<ReturnType<typeof fullReport>>): string {
   const { moduleId: id, precision, samples, moduleBytes, parameterBytes, parameters } = report;
+  const madeUp = report.madeUpSamples ? "made-up " : "";
+  const known = report.gas.kind !== "unknown";
+  const at = Object.entries(report.openDims)
+    .map(([name, size]) => `${name}=${String(size)}`)
+    .join(", ");
   return table([
     ["wrote", `${output} (${bytes(moduleBytes)})`],
     ["module", id],
-    ["precision", `${precision}, calibrated on ${String(samples)} samples`],
-    ["code", `${grouped(report.instructions)} instructions`],
-    ["parameters", `${grouped(parameters)} tensors, ${bytes(parameterBytes)}`],
-    ["gas", describeGas(report.gas)],
+    ["precision", `${precision}, calibrated on ${counted(samples, `${madeUp}sample`)}`],
+    ["code", counted(report.instructions, "instruction")],
+    ["parameters", `${counted(parameters, "tensor")}, ${bytes(parameterBytes)}`],
+    ["gas", `${describeGas(report.gas)}${known && at !== "" ? ` for ${at}` : ""}`],
     ["clipped", `${grouped(report.clippedValues)} of ${grouped(report.countedValues)} values`],
   ]);
 }

@@ -3,7 +3,7 @@ import { InvalidError } from "../../core/errors.js";
 import type { Dimension, Module, Port } from "../../module/module.js";
 import { dimOption, jsonOption } from "../arguments.js";
 import { readBytes } from "../files/binaryFile.js";
-import { bytes, grouped, json, table } from "../format.js";
+import { bytes, counted, grouped, json, table } from "../format.js";
 import type { EntryGas } from "../gas.js";
 import { describeGas, entryGas, gasOf } from "../gas.js";
 import type { Terminal } from "../terminal.js";
@@ -110,7 +110,7 @@ type InspectedPort = Inspection["entries"][number]["inputs"][number];
 function describe(x: Inspection): string {
   const { code, aggregation, parameters } = x;
   const size = (part: typeof code): string =>
-    `${grouped(part.instructions)} instructions in ${String(part.functions)} functions, ${bytes(part.bytes)}`;
+    `${counted(part.instructions, "instruction")} in ${counted(part.functions, "function")}, ${bytes(part.bytes)}`;
   const absent = parameters.absent > 0 ? `, ${String(parameters.absent)} absent` : "";
   const rows = [
     ["module", x.moduleId],
@@ -122,7 +122,7 @@ function describe(x: Inspection): string {
   if (aggregation.functions > 0) rows.push(["aggregation", size(aggregation)]);
   rows.push([
     "parameters",
-    `${grouped(parameters.count)} tensors, ${bytes(parameters.bytes)}${absent}`,
+    `${counted(parameters.count, "tensor")}, ${bytes(parameters.bytes)}${absent}`,
   ]);
   for (const { name, maximum } of x.dimensions) {
     rows.push(["dimension", `${name}, at most ${String(maximum)}`]);

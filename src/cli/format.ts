@@ -1,4 +1,5 @@
 /** Numbers and tables for people. */
+import { printable } from "./terminal.js";
 
 /** `1,234,567` */
 export function grouped(value: number | bigint | string): string {
@@ -23,7 +24,8 @@ export function duration(ms: number): string {
 }
 
 /** Rows under each other in columns; the last one is not padded. */
-export function table(rows: readonly (readonly string[])[]): string {
+export function table(cells: readonly (readonly string[])[]): string {
+  const rows = cells.map((row) => row.map((cell) => printable(cell).replaceAll("\n", "\\n")));
   const widths: number[] = [];
   for (const row of rows) {
     row.forEach((cell, i) => (widths[i] = Math.max(widths[i] ?? 0, cell.length)));

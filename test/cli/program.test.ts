@@ -420,6 +420,23 @@ describe("aivm inspect, disassemble and assemble", () => {
     expect(text).toMatch(/input +x i8\[N,3\]/);
   });
 
+  it("shows no control characters out of a module's names", async () => {
+    const [entry] = TINY.configuration.entries;
+    const named = {
+      ...TINY,
+      configuration: {
+        ...TINY.configuration,
+        entries: [{ ...entry!, name: "a\u001b]0;b\u0007\nc" }],
+      },
+    };
+    await writeFile(at("named.aivm"), encodeModule(named));
+    const { out } = await aivm("inspect", at("named.aivm"));
+    expect(out).toContain("entry a\\u001b]0;b\\u0007\\nc\n");
+    const { err } = await aivm("run", at("named.aivm"), "--entry", "\u001b[2J");
+    expect(err).toContain("\\u001b[2J");
+    expect(err).not.toContain("\u001b");
+  });
+
   it("estimates the gas that a run then takes", async () => {
     const ran = await aivm("run", at("tiny.aivm"), "--input", `x=${at("x.npy")}`, "--json");
     const { receipt } = JSON.parse(ran.out) as { receipt: Receipt };

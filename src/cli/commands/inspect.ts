@@ -3,7 +3,7 @@ import { InvalidError } from "../../core/errors.js";
 import type { Dimension, Module, Port } from "../../module/module.js";
 import { dimOption, jsonOption } from "../arguments.js";
 import { readBytes } from "../files/binaryFile.js";
-import { bytes, counted, grouped, json, table } from "../format.js";
+import { bytes, counted, json, table } from "../format.js";
 import type { EntryGas } from "../gas.js";
 import { describeGas, entryGas, gasOf } from "../gas.js";
 import type { Terminal } from "../terminal.js";
@@ -134,7 +134,7 @@ function describe(x: Inspection): string {
       ...outputs.map((port) => portRow("output", port)),
       ["  gas", describeGas(gas satisfies EntryGas)],
     ];
-    return `\nentry ${name}\n${table(ports)}`;
+    return `\n${table([[`entry ${name}`]])}${table(ports)}`;
   });
   return table(rows) + entries.join("");
 }

@@ -261,8 +261,11 @@ export function lowerArg(ctx: LoweringContext, node: GraphNode, op: "argmax" | "
   ctx.define(node.outputs[0]!, { value: ctx.reshaped(value, shape), axes: shape.map((_, i) => i) });
 }
 
-/** Fractional bits of exponentials inside softmax. */
-const EXP_BITS = 24;
+/**
+ * Fractional bits of exponentials inside softmax: three more than 16-bit results have, which a
+ * table of 2^13 segments still reaches; results of 32 bits take a full table.
+ */
+const EXP_BITS = { i8: 18, i16: 18, i32: 24 } as const;
 /** Probabilities leave softmax with this many fractional bits before they are rounded to the result. */
 const RATIO_BITS = 30;
 /** e^−16 is below half a step of 16 bits. */
@@ -290,7 +293,7 @@ export function lowerSoftmax(ctx: LoweringContext, node: GraphNode): void {
       : builder.op("cast", { dtype: "i32" }, [x.value], "i32", shape);
   const greatest = builder.op("reduce.max", { axes: [axis] }, [scores], "i32", kept);
   const below = builder.op("sub", {}, [scores, greatest], "i32", shape);
-  const output = format("i32", roundScale(1 / (1 << EXP_BITS)));
+  const output = format("i32", roundScale(1 / (1 << EXP_BITS[ctx.profile.activation.dtype])));
   const table = functionTable(functions.Exp, [LOWEST_EXPONENT, 0], output.scale as number, output);
   const exponent = ctx.rescaled(
     { value: below, axes: x.axes },

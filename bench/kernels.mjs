@@ -100,9 +100,9 @@ function contraction({ m, n, k, bits, aType = I16, window = 0, a, finish }) {
   const top = 2 ** (bits - 1) - 1;
   const b = put(Int16Array, k * n, -top, top);
   kernels.pack(wide ? 1 : 0, I16, b, n * 2, 2, k, n, packed);
-  const runs = alloc(kernels.runsBytes(k, n));
-  const count = wide ? 0 : kernels.planRuns(packed, k, n, Math.floor(0x7fffffff / aMax), runs);
-  const split = count > k / 10;
+  const run = wide ? 0 : kernels.planRun(packed, k, n, Math.floor(0x7fffffff / aMax));
+  const proved = run >= k >> 1;
+  const split = !wide && run < 6;
   const planes = alloc(2 * bytes);
   if (split) kernels.splitPairs(packed, bytes, planes);
   const at = alloc(d.CONTRACTION_BYTES);
@@ -114,9 +114,9 @@ function contraction({ m, n, k, bits, aType = I16, window = 0, a, finish }) {
     aType,
     aRowBytes: k * Type.BYTES_PER_ELEMENT,
     b: split ? planes : packed,
-    sums: wide ? 2 : split ? 3 : count === 1 ? 0 : 1,
-    runs,
-    epilogue: finish(count === 1),
+    sums: wide ? 2 : split ? 3 : proved ? 0 : 1,
+    run,
+    epilogue: finish(proved),
     dst: alloc(m * n * 8),
     dstRowBytes: n * 8,
     scratch: alloc(kernels.contractScratchBytes(k, n)),
@@ -124,11 +124,11 @@ function contraction({ m, n, k, bits, aType = I16, window = 0, a, finish }) {
   });
   const note = wide
     ? ""
-    : count === 1
+    : proved
       ? "(i32)"
       : split
         ? "(i64 of two halves)"
-        : `(i64 over at most ${count} runs)`;
+        : `(i64 over runs of ${2 * run})`;
   return { run: () => kernels.contract(at), work: m * n * k, note };
 }
 
@@ -228,7 +228,7 @@ function depthwise(name, h, c, kernel, stride) {
     aRowBytes: 0,
     b: packed,
     sums: 0,
-    runs: 0,
+    run: 0,
     epilogue: rescaled(c),
     dst: alloc(out * out * c * 2),
     dstRowBytes: c * 2,

@@ -189,6 +189,9 @@ function run(
     return undefined;
   }
 
+  const panels = products.map(({ matrix }, i) =>
+    plans[i]!.sums === SUMS.split && !depthwise ? packed.halves(matrix, b) : packed.address(matrix),
+  );
   const dtype = dtypeOf(pending);
   const dstBytes = DTYPE_INFO[dtype].bytes;
   const columns = shape[shape.length - 1]!;
@@ -213,7 +216,7 @@ function run(
   const out = engine.allocate(dtype, shape);
   let written = "";
   products.forEach((product, i) => {
-    const { sums, runs } = plans[i]!;
+    const { sums, run } = plans[i]!;
     const wide = sums !== SUMS.i32;
     if (written !== `${wide} ${product.channel}`) {
       written = `${wide} ${product.channel}`;
@@ -227,9 +230,9 @@ function run(
       a: product.a,
       aType: DTYPE_INFO[a.dtype].code,
       aRowBytes: product.aRowBytes,
-      b: packed.address(product.matrix),
+      b: panels[i]!,
       sums,
-      runs,
+      run,
       epilogue: epilogueAt,
       dst: out.pointer + product.dst * dstBytes,
       dstRowBytes: product.dstRow * dstBytes,

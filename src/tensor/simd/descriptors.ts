@@ -18,8 +18,8 @@ export interface Contraction {
   /** B as `pack` left it. */
   b: Address;
   sums: (typeof SUMS)[keyof typeof SUMS];
-  /** What `planRuns` wrote, for `SUMS.runs`. */
-  runs: Address;
+  /** From `planRun`, for `SUMS.runs`. */
+  run: number;
   epilogue: Address;
   dst: Address;
   dstRowBytes: number;
@@ -30,7 +30,7 @@ export interface Contraction {
 }
 
 /**
- * How sums are held: in i32 (proved); in i32 over the runs of `planRuns`; in i64, for 32-bit operands;
+ * How sums are held: in i32 (proved); in i32 over runs of pairs, from `planRun`; in i64, for 32-bit operands;
  * in i32 over both halves of B, from `splitPairs`.
  */
 export const SUMS = { i32: 0, runs: 1, wide: 2, split: 3 } as const;
@@ -44,7 +44,7 @@ const CONTRACTION = [
   "aRowBytes",
   "b",
   "sums",
-  "runs",
+  "run",
   "epilogue",
   "dst",
   "dstRowBytes",

@@ -19,8 +19,7 @@ export interface Kernels {
     n: number,
     dst: Address,
   ): void;
-  runsBytes(k: number, n: number): number;
-  planRuns(packed: Address, k: number, n: number, limit: number, runs: Address): number;
+  planRun(packed: Address, k: number, n: number, limit: number): number;
   splitPairs(packed: Address, bytes: number, dst: Address): void;
   contract(contraction: Address): void;
   contractScratchBytes(k: number, n: number): number;

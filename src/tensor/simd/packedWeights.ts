@@ -21,11 +21,15 @@ export interface WeightLayout {
 
 export interface SumsPlan {
   readonly sums: (typeof SUMS)[keyof typeof SUMS];
-  readonly runs: Address;
+  /** Pairs of k that are summed in i32, for `SUMS.runs`. */
+  readonly run: number;
 }
 
-const PROVED: SumsPlan = { sums: SUMS.i32, runs: 0 };
-const WIDE: SumsPlan = { sums: SUMS.wide, runs: 0 };
+const PROVED: SumsPlan = { sums: SUMS.i32, run: 0 };
+const WIDE: SumsPlan = { sums: SUMS.wide, run: 0 };
+const SPLIT: SumsPlan = { sums: SUMS.split, run: 0 };
+/** Pairs of a run below which two products with halves of B are faster. */
+const SHORT_RUN = 6;
 
 /** Panels for `contract`, and what sums over them are known to fit. */
 export class PackedWeights implements Derived {
@@ -35,19 +39,19 @@ export class PackedWeights implements Derived {
   /** Bytes of the panels of one matrix. */
   readonly matrixBytes: number;
   private readonly engine: Engine;
+  private readonly key: string;
   private readonly panels: Storage;
-  private readonly owned: Storage[] = [];
   private readonly plans = new Map<string, SumsPlan>();
 
-  constructor(engine: Engine, b: SimdTensor, wide: boolean, layout: WeightLayout) {
+  constructor(engine: Engine, b: SimdTensor, wide: boolean, layout: WeightLayout, key: string) {
     const { k, n, matrices, stepBytes, rowBytes } = layout;
     this.engine = engine;
+    this.key = key;
     this.layout = layout;
     this.wide = wide;
     this.matrixBytes = ((n + 7) >> 3) * 32 * (wide ? k : (k + 1) >> 1);
     this.bytes = this.matrixBytes * matrices;
     this.panels = new Storage(engine.heap, this.bytes);
-    this.owned.push(this.panels);
     const { code, bytes } = DTYPE_INFO[b.dtype];
     const source = engine.addressOf(b);
     for (let i = 0; i < matrices; i++) {
@@ -89,23 +93,28 @@ export class PackedWeights implements Derived {
   }
 
   dispose(): void {
-    for (const storage of this.owned) storage.release();
+    this.panels.release();
+  }
+
+  /** The panels of one matrix for `SUMS.split`; lasts until the cache is trimmed. */
+  halves(matrix: number, b: SimdTensor): Address {
+    const { engine, matrixBytes } = this;
+    const halves = engine.packed.get(engine.storageOf(b), `halves ${this.key} ${matrix}`, () => {
+      const storage = new Storage(engine.heap, 2 * matrixBytes);
+      engine.wasm.splitPairs(this.address(matrix), matrixBytes, storage.pointer);
+      return { pointer: storage.pointer, bytes: 2 * matrixBytes, dispose: () => storage.release() };
+    });
+    return halves.pointer;
   }
 
   private measure(matrix: number, a: number, bias: number): SumsPlan {
     const { k, n } = this.layout;
-    const { engine } = this;
-    const runs = new Storage(engine.heap, engine.wasm.runsBytes(k, n));
-    const count = (limit: number): number => {
-      return engine.wasm.planRuns(this.address(matrix), k, n, limit, runs.pointer);
-    };
-    if (bias <= INT32_MAX && count(Math.floor((INT32_MAX - bias) / a)) === 1) {
-      runs.release();
-      return PROVED;
-    }
-    count(Math.floor(INT32_MAX / a));
-    this.owned.push(runs);
-    return { sums: SUMS.runs, runs: runs.pointer };
+    const run = (limit: number): number =>
+      this.engine.wasm.planRun(this.address(matrix), k, n, limit);
+    const pairs = (k + 1) >> 1;
+    if (bias <= INT32_MAX && run(Math.floor((INT32_MAX - bias) / a)) >= pairs) return PROVED;
+    const longest = run(Math.floor(INT32_MAX / a));
+    return longest < SHORT_RUN ? SPLIT : { sums: SUMS.runs, run: longest };
   }
 }
 
@@ -121,6 +130,6 @@ export function packWeights(
   return engine.packed.get(
     engine.storageOf(b),
     key,
-    () => new PackedWeights(engine, b, wide, layout),
+    () => new PackedWeights(engine, b, wide, layout, key),
   );
 }

@@ -5,10 +5,13 @@ import { Epilogue, finish, resultBytes } from "./epilogue";
 import { GROUP_BYTES, PANEL, accumulateI32, accumulateI64, accumulateWide } from "./gemm";
 import { I16, I32, I8, U8, byteSize, load4 } from "./types";
 
-/** How sums are held; 1 is over the runs of `planRuns`. */
+/** How sums are held; 1 is over runs of `run` pairs. */
 const SUMS_I32: i32 = 0;
 const SUMS_WIDE: i32 = 2;
 const SUMS_SPLIT: i32 = 3;
+
+/** Bytes of B that stay in the second-level cache beside A and the results. */
+const PART_BYTES: usize = 192 << 10;
 
 /** Fields and their order are mirrored by `CONTRACTION` in `../descriptors.ts`. */
 @unmanaged
@@ -23,7 +26,8 @@ export class Contraction {
   /** B as `pack` left it, or `splitPairs`. */
   b: usize;
   sums: i32;
-  runs: usize;
+  /** From `planRun`. */
+  run: i32;
   /** An `Epilogue`. */
   epilogue: usize;
   dst: usize;
@@ -178,26 +182,31 @@ export function contract(args: usize): void {
   const inPlace = !c.window && (wide ? c.aType == I32 : c.aType == I16 && kEven == k);
   const lda = inPlace ? c.aRowBytes : wide ? <usize>k << 2 : <usize>kEven << 1;
   const dstBytes = resultBytes(e);
-  for (let i = 0; i < c.m; i += rowsPerBlock) {
-    let runs = c.runs;
-    const rows = min(rowsPerBlock, c.m - i);
-    let a = block;
-    if (inPlace) a = c.a + <usize>i * lda;
-    else if (wide) gatherAs<i32>(c, i, rows, block, lda);
-    else gatherAs<i16>(c, i, rows, block, lda);
-    for (let j = 0; j < n; j += colsPerBlock) {
-      const cols = min(colsPerBlock, n - j);
-      const panels = (cols + 7) >> 3;
-      const b = c.b + <usize>(j >> 3) * panelBytes;
-      if (sums == SUMS_I32) accumulateI32(a, lda, rows, b, panels, pairs, strip, ldStrip);
-      else if (wide) accumulateWide(a, lda, rows, b, panels, k, strip, ldStrip);
-      else {
-        runs = accumulateI64(a, lda, rows, b, panels, pairs, runs, lowPlane, strip, ldStrip, groups);
+  // B in parts that stay in the second-level cache, as long as A need not be gathered for each.
+  const part = inPlace ? max(<i32>(PART_BYTES / max(panelBytes, 1)) << 3, colsPerBlock) : n;
+  for (let start = 0; start < n; start += part) {
+    const end = min(n, start + part);
+    for (let i = 0; i < c.m; i += rowsPerBlock) {
+      const rows = min(rowsPerBlock, c.m - i);
+      let a = block;
+      if (inPlace) a = c.a + <usize>i * lda;
+      else if (wide) gatherAs<i32>(c, i, rows, block, lda);
+      else gatherAs<i16>(c, i, rows, block, lda);
+      for (let j = start; j < end; j += colsPerBlock) {
+        const cols = min(colsPerBlock, end - j);
+        const panels = (cols + 7) >> 3;
+        const b = c.b + <usize>(j >> 3) * panelBytes;
+        if (sums == SUMS_I32) accumulateI32(a, lda, rows, b, panels, pairs, strip, ldStrip);
+        else if (wide) accumulateWide(a, lda, rows, b, panels, k, strip, ldStrip);
+        else {
+          const run = max(c.run, 1);
+          accumulateI64(a, lda, rows, b, panels, pairs, run, lowPlane, strip, ldStrip, groups);
+        }
+        finish(
+          e, sums != SUMS_I32, strip, ldStrip, rows, j, cols,
+          c.dst + <usize>i * c.dstRowBytes + <usize>j * dstBytes, c.dstRowBytes, narrow,
+        );
       }
-      finish(
-        e, sums != SUMS_I32, strip, ldStrip, rows, j, cols,
-        c.dst + <usize>i * c.dstRowBytes + <usize>j * dstBytes, c.dstRowBytes, narrow,
-      );
     }
   }
 }

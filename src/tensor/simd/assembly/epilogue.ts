@@ -188,11 +188,14 @@ function plainBlock<S, T>(
 ): void {
   const bias = e.bias ? e.bias + <usize>col * sizeof<S>() : 0;
   for (; rows > 0; --rows, src += ldSrc, dst += ldDst) {
+    let c: usize = 0;
     if (sizeof<S>() == sizeof<T>() && !bias) {
-      memory.copy(dst, src, <usize>cols * sizeof<S>());
-      continue;
+      const lanes: usize = 16 / sizeof<S>();
+      for (; c + lanes <= <usize>cols; c += lanes) {
+        v128.store(dst + c * sizeof<S>(), v128.load(src + c * sizeof<S>()));
+      }
     }
-    for (let c: usize = 0; c < <usize>cols; ++c) {
+    for (; c < <usize>cols; ++c) {
       const x = load<S>(src + c * sizeof<S>());
       store<T>(dst + c * sizeof<T>(), <T>(bias ? x + load<S>(bias + c * sizeof<S>()) : x));
     }

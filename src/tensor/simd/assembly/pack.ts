@@ -74,58 +74,48 @@ function absPairs(b: v128): v128 {
   return i32x4.dot_i16x8_s(b, v128.or(i16x8.shr_s(b, 15), i16x8.splat(1)));
 }
 
-/** Bytes of room that `planRuns` needs for its list. */
-export function runsBytes(k: i32, n: i32): usize {
-  return <usize>((n + 7) >> 3) * (<usize>((k + 1) >> 1) + 1) * 4;
+/** Pairs from `start` on, at most `most`, for which no column's `Σ|b|` exceeds the bound. */
+function fittingPairs(panel: usize, most: i32, bound: v128): i32 {
+  let s0 = i32x4.splat(0), s1 = s0;
+  for (let i = 0; i < most; ++i, panel += 32) {
+    s0 = i32x4.add(s0, absPairs(v128.load(panel)));
+    s1 = i32x4.add(s1, absPairs(v128.load(panel, 16)));
+    if (v128.any_true(v128.or(i32x4.gt_s(s0, bound), i32x4.gt_s(s1, bound)))) return i;
+  }
+  return most;
 }
 
 /**
- * Cuts K, for each panel by itself, into runs such that in each `Σ|b[k][c]| ≤ limit` for every column
- * c: as long as possible, in steps of two pairs, but no shorter than a pair. Writes to `runs`, panel by
- * panel, how many there are and their lengths in pairs, which is what `contract` wants. Returns the
- * greatest number of runs of a panel.
- *
- * With `limit = ⌊(2^31 − 1 − |bias|max) / |a|max⌋` a result of 1 proves that i32 holds every sum. Where
- * a single pair exceeds the limit, the result is at least 2. O(k·n).
+ * The length in pairs of runs such that, K being cut into runs of it, `Σ|b[k][c]| ≤ limit` in each for
+ * every column c. With `limit = ⌊(2^31 − 1 − |bias|max) / |a|max⌋`, ⌈k/2⌉ proves that i32 holds every
+ * sum. A shorter run is even (the tile kernel wants that) or 1; 0 says that a single pair exceeds the
+ * limit, which `contract` takes for 1. O(k·n).
  */
-export function planRuns(packed: usize, k: i32, n: i32, limit: i32, runs: usize): i32 {
+export function planRun(packed: usize, k: i32, n: i32, limit: i32): i32 {
   const pairs = (k + 1) >> 1;
   // A sum below this bound cannot wrap when the next pair is added.
   const bound = i32x4.splat(min(limit, 0x7ffe0000));
-  let most = 0;
-  for (let j = 0; j < n; j += 8) {
-    const head = runs;
-    let s0 = i32x4.splat(0), s1 = s0, length = 0, excess = false;
-    for (let i = 0; i < pairs; ++i, ++length, packed += 32) {
-      const d0 = absPairs(v128.load(packed)), d1 = absPairs(v128.load(packed, 16));
-      s0 = i32x4.add(s0, d0);
-      s1 = i32x4.add(s1, d1);
-      if (!v128.any_true(v128.or(i32x4.gt_s(s0, bound), i32x4.gt_s(s1, bound)))) continue;
-      if (length == 0) excess = true;
-      if (length < 2) {
-        // Nothing to cut off, or one pair.
-        if (length == 0) continue;
-      } else if (length & 1) {
-        // The tile kernel is fastest on an even number of pairs: give one back.
-        length -= 1;
-        packed -= 32;
-        i -= 1;
+  const panels = (n + 7) >> 3;
+  let run = pairs;
+  // A panel that fits is looked at again if the run has become shorter since: cuts have moved.
+  for (let j = 0, fits = 0; fits < panels && run > 0; j = j + 1 < panels ? j + 1 : 0) {
+    const panel = packed + <usize>j * (<usize>pairs << 5);
+    ++fits;
+    for (let i = 0; i < pairs; i += run) {
+      const most = min(run, pairs - i);
+      const fitting = fittingPairs(panel + (<usize>i << 5), most, bound);
+      if (fitting == most) continue;
+      if (fitting < 2) {
+        if (fitting == 0) return 0;
+        run = 1;
+      } else {
+        run = fitting & ~1;
       }
-      runs += 4;
-      store<i32>(runs, length);
-      length = 0;
-      s0 = absPairs(v128.load(packed));
-      s1 = absPairs(v128.load(packed, 16));
-      if (v128.any_true(v128.or(i32x4.gt_s(s0, bound), i32x4.gt_s(s1, bound)))) excess = true;
+      fits = 0;
+      i = -run; // from the first pair again
     }
-    runs += 4;
-    store<i32>(runs, length);
-    runs += 4;
-    const count = <i32>((runs - head) >> 2) - 1;
-    store<i32>(head, count);
-    most = max(most, count + i32(excess));
   }
-  return most;
+  return run;
 }
 
 /**

@@ -13,18 +13,24 @@ if (folder === undefined) {
 }
 
 const { training, heldOut } = loadDigits();
-write("training", training);
-write("held-out", heldOut);
+write(join(folder, "training"), training);
+write(join(folder, "held-out"), heldOut);
 
-/** Digits come sorted by label: these are spread over all ten. */
-function write(name, digits) {
-  const target = join(folder, name);
+/**
+ * Digits come sorted by label: these are spread over all ten.
+ *
+ * @param {string} target
+ * @param {typeof training} digits
+ */
+function write(target, digits) {
   mkdirSync(target, { recursive: true });
   const step = Math.floor(digits.length / COUNT);
   for (let i = 0; i < COUNT; i++) {
-    const { label, pixels } = digits[i * step];
-    const array = { elementType: "float32", dims: [1, 1, SIDE, SIDE], data: pixels };
-    writeFileSync(join(target, `${label}-${i}.npy`), encodeNpy(array));
+    const digit = digits[i * step];
+    if (digit === undefined) break;
+    const dims = [1, 1, SIDE, SIDE];
+    const npy = encodeNpy({ elementType: "float32", dims, data: digit.pixels });
+    writeFileSync(join(target, `${digit.label}-${i}.npy`), npy);
   }
   console.log(`${target}: ${COUNT} digits, named LABEL-NUMBER.npy`);
 }

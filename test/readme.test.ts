@@ -84,6 +84,24 @@ describe("the commands", () => {
     expect(output("npx aivm assemble")).toContain(id);
     expect(readdirSync(join(folder, "out"))).toEqual(["probabilities.npy"]);
   });
+
+  it.each(PRECISIONS)("give the module and the gas that the table states for %s", (precision) => {
+    const stated = new RegExp(
+      "^\\| `" + precision + "` .*\\| ([\\d,]+) bytes *\\| ([\\d,]+) *\\|$",
+      "m",
+    );
+    const [, bytes, gas] = stated.exec(readme)!.map((figure) => figure.replaceAll(",", ""));
+    const calibration = join(folder, "calibration.json");
+    const module = join(folder, `${precision}.aivm`);
+    const args = `bin/aivm.js compile examples/models/digits.onnx --calibration ${calibration}`;
+    const out = execFileSync(
+      process.execPath,
+      [...args.split(" "), "-o", module, "--precision", precision, "--json"],
+      { cwd: root, encoding: "utf8" },
+    );
+    const report = JSON.parse(out) as { moduleBytes: number; gas: { gas: string } };
+    expect([String(report.moduleBytes), report.gas.gas]).toEqual([bytes, gas]);
+  });
 });
 
 describe("the operators", () => {

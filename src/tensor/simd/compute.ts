@@ -2,11 +2,11 @@ import { contract } from "./contraction.js";
 import { binary } from "./elementwise.js";
 import type { Engine } from "./engine.js";
 import { DTYPE_INTERVAL } from "./interval.js";
-import type { Pending } from "./pending.js";
+import type { Pending } from "./tensor.js";
+import { SimdTensor } from "./tensor.js";
 import { multiply } from "./product.js";
 import { lookUp, rescaleStored } from "./rescale.js";
 import type { Storage } from "./storage.js";
-import { SimdTensor } from "./tensor.js";
 
 /** Does work that was put off. */
 export function compute(engine: Engine, pending: Pending): Storage {

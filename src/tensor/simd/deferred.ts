@@ -7,10 +7,9 @@ import type { Kernels, RescaleOutput } from "../backend.js";
 import type { Engine } from "./engine.js";
 import type { Interval } from "./interval.js";
 import { clamped, interval, magnitude, saturated } from "./interval.js";
-import type { Base, Pending, PendingTable } from "./pending.js";
-import { channelsOf } from "./pending.js";
+import type { Base, Pending, PendingTable, SimdTensor } from "./tensor.js";
+import { channelsOf } from "./tensor.js";
 import { lookUp, rescaleStored, tableBounds } from "./rescale.js";
-import type { SimdTensor } from "./tensor.js";
 import { boundsOf } from "./values.js";
 
 type Op<K extends keyof Kernels> = (

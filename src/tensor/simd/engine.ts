@@ -8,10 +8,9 @@ import type { Interval } from "./interval.js";
 import { DTYPE_INTERVAL } from "./interval.js";
 import type { Address, Kernels as Wasm } from "./kernels.js";
 import { PackedCache } from "./packedCache.js";
-import type { Pending } from "./pending.js";
-import { operandsOf } from "./pending.js";
+import type { Pending } from "./tensor.js";
+import { SimdTensor, operandsOf } from "./tensor.js";
 import { Storage } from "./storage.js";
-import { SimdTensor } from "./tensor.js";
 
 /** Work that is put off at once: what it holds on to (operands that nobody else has) stays bounded. */
 const MAX_PENDING = 8;

@@ -2,10 +2,9 @@ import { DTYPE_INFO } from "../../core/dtype.js";
 import { planRescale, writeEpilogue } from "./descriptors.js";
 import type { Engine } from "./engine.js";
 import type { Address } from "./kernels.js";
-import type { Pending } from "./pending.js";
+import type { Pending, SimdTensor } from "./tensor.js";
 import type { Derived } from "./storage.js";
 import { Storage } from "./storage.js";
-import type { SimdTensor } from "./tensor.js";
 
 type Steps = Pick<Pending, "bias" | "rescale" | "table">;
 

@@ -4,8 +4,8 @@ import { forEachBlock } from "./blocks.js";
 import type { Engine } from "./engine.js";
 import { channelParameters, isPerChannel, writeSteps } from "./epilogue.js";
 import { magnitude } from "./interval.js";
-import type { Base, Pending } from "./pending.js";
-import { channelsOf, dtypeOf } from "./pending.js";
+import type { Base, Pending } from "./tensor.js";
+import { channelsOf, dtypeOf } from "./tensor.js";
 import type { Storage } from "./storage.js";
 
 type MulWide = Extract<Base, { kind: "mulWide" }>;

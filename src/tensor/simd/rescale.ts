@@ -10,8 +10,7 @@ import { channelParameters, writeSteps } from "./epilogue.js";
 import { onHost } from "./host.js";
 import type { Interval } from "./interval.js";
 import { interval } from "./interval.js";
-import type { PendingRescale, PendingTable } from "./pending.js";
-import type { SimdTensor } from "./tensor.js";
+import type { PendingRescale, PendingTable, SimdTensor } from "./tensor.js";
 import { boundsOf } from "./values.js";
 
 const LANES = 8;

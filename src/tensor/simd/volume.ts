@@ -4,10 +4,9 @@ import type { ConvAttributes } from "../backend.js";
 import type { Engine } from "./engine.js";
 import { interval, union } from "./interval.js";
 import { fill } from "./movement.js";
-import type { Base } from "./pending.js";
+import type { Base, SimdTensor } from "./tensor.js";
 import type { Derived } from "./storage.js";
 import { byteStrides, copyStrided } from "./strided.js";
-import type { SimdTensor } from "./tensor.js";
 
 type Conv = Extract<Base, { kind: "conv" }>;
 

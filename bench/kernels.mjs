@@ -1,3 +1,4 @@
+// @ts-nocheck: calls into untyped memory by number.
 // Speed of the SIMD kernels, beside tfjs's float32 product in the same process.
 // Run with Node after `npm run build`: node bench/kernels.mjs
 import { createRequire } from "node:module";

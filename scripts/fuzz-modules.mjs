@@ -1,13 +1,12 @@
 // Runs mutated modules (test/property/mutants.test.ts) in numbers that CI has no time for:
-//   node scripts/fuzz-modules.mjs [--count 100000] [--seed 1]
+//   npm run fuzz -- [--count 100000] [--seed 1]
 // Without --count it goes on, batch after batch with a seed of its own, until something fails.
-// Needs `npm run build:wasm` once.
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 
 const BATCH = 10_000;
-const USAGE = "usage: node scripts/fuzz-modules.mjs [--count N] [--seed N], natural numbers";
+const USAGE = "usage: npm run fuzz -- [--count N] [--seed N], natural numbers";
 
 /** @type {{ count?: string, seed?: string }} */
 let values;

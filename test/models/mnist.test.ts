@@ -1,21 +1,9 @@
-import { expect, test } from "vitest";
+import { expect, inject, test } from "vitest";
 import { createSimdBackend } from "../../src/tensor/simd/index.js";
 import { instantiate } from "../../src/vm/instance.js";
-import { loadMnist } from "../support/idx.js";
+import { mnist, mnistDigits } from "../support/models/catalogue.js";
 import { argmax } from "../support/models/figures.js";
-import { RealModel } from "../support/models/realModel.js";
 import { expectSameAnswer } from "../support/models/sameAnswer.js";
-
-const mnist = loadMnist()!;
-const images = (from: number, to: number): Float32Array[] =>
-  Array.from({ length: to - from }, (_, i) => mnist.image(from + i));
-
-const model = new RealModel({
-  name: "mnist",
-  input: "Input3",
-  dims: [1, 1, 28, 28],
-  calibrationSamples: () => images(0, 50),
-});
 
 /** The float model has 98.91 %. */
 const BARS = [
@@ -26,21 +14,22 @@ const BARS = [
 test.each(BARS)(
   "mnist %s: at least %d of a hundred digits, over 10,000",
   async (precision, bar) => {
-    const { bytes } = await model.compile(precision);
+    const { bytes } = await mnist.compile(precision, inject("modelCache"));
     const instance = instantiate(bytes, { backend: await createSimdBackend(), ownsBackend: true });
     let right = 0;
-    for (let i = 0; i < mnist.count; i++) {
-      const { outputs } = model.run(instance, mnist.image(i));
-      if (argmax(outputs!["Plus214_Output_0"]!.reals()) === mnist.label(i)) right++;
+    for (const [i, sample] of mnist.testSamples().entries()) {
+      const { outputs } = mnist.run(instance, sample);
+      if (argmax(outputs!["Plus214_Output_0"]!.reals()) === mnistDigits.label(i)) right++;
     }
     instance.dispose();
-    const share = (100 * right) / mnist.count;
-    console.log(`mnist ${precision}: ${share.toFixed(2)} % of ${mnist.count} (bar ${bar})`);
-    expect(mnist.count).toBe(10_000);
+    const share = (100 * right) / mnistDigits.count;
+    console.log(`mnist ${precision}: ${share.toFixed(2)} % of ${mnistDigits.count} (bar ${bar})`);
+    expect(mnistDigits.count).toBe(10_000);
     expect(share).toBeGreaterThanOrEqual(bar);
   },
 );
 
 test.each(BARS)("mnist %s: one answer everywhere", async (precision) => {
-  await expectSameAnswer(model, await model.compile(precision), mnist.image(9_999));
+  const compiled = await mnist.compile(precision, inject("modelCache"));
+  await expectSameAnswer(mnist, compiled, mnistDigits.image(9_999));
 });

@@ -1,7 +1,6 @@
 /** A model of `../shared/data`: calibrated on some samples, run in floats and on engines on others. */
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { inject } from "vitest";
 import { calibrate } from "../../../src/analysis/calibrate.js";
 import { formatCalibration, parseCalibration } from "../../../src/analysis/calibrationFile.js";
 import type { NamedArrays } from "../../../src/analysis/floatModel.js";
@@ -27,6 +26,8 @@ export interface RealModelOptions {
   readonly bind?: Readonly<Record<string, number>>;
   /** What it is calibrated on. */
   readonly calibrationSamples: () => Iterable<Sample>;
+  /** What it is tested on. */
+  readonly testSamples: () => Sample[];
 }
 
 export class RealModel {
@@ -47,28 +48,33 @@ export class RealModel {
     this.bytes = readFileSync(path);
   }
 
-  /** Calibrates, or reads what an earlier suite of this run left; it says which. */
-  calibration(): Promise<Calibration> {
-    this.#calibration ??= this.#calibrate();
+  /** @param cache folder where calibrations are kept, if they are */
+  calibration(cache: string | undefined): Promise<Calibration> {
+    this.#calibration ??= this.#calibrate(cache);
     return this.#calibration;
   }
 
-  async #calibrate(): Promise<Calibration> {
-    const file = join(inject("modelCache"), `${this.name}.calibration.json`);
-    if (existsSync(file)) return parseCalibration(readFileSync(file, "utf8"), file);
+  async #calibrate(cache: string | undefined): Promise<Calibration> {
+    const file = cache === undefined ? undefined : join(cache, `${this.name}.calibration.json`);
+    if (file !== undefined && existsSync(file))
+      return parseCalibration(readFileSync(file, "utf8"), file);
     const samples = function* (model: RealModel, all: Iterable<Sample>): Generator<NamedArrays> {
       for (const sample of all) yield model.#named(sample);
     };
     const { bind, calibrationSamples } = this.#options;
     const options = bind === undefined ? {} : { dims: bind };
     const calibration = await calibrate(this.bytes, samples(this, calibrationSamples()), options);
-    writeFileSync(file, formatCalibration(calibration));
+    if (file !== undefined) writeFileSync(file, formatCalibration(calibration));
     return calibration;
   }
 
-  async compile(precision: Precision): Promise<CompileResult> {
+  get testSamples(): () => Sample[] {
+    return this.#options.testSamples;
+  }
+
+  async compile(precision: Precision, cache: string | undefined): Promise<CompileResult> {
     const { bind } = this.#options;
-    const calibration = await this.calibration();
+    const calibration = await this.calibration(cache);
     return compile(this.bytes, {
       calibration,
       precision,

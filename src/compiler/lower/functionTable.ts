@@ -49,13 +49,6 @@ export function functionTable(
   const argument = format("i16", step, zeroPoint);
   const at = (u: number): number => evaluate((u - 32_768 - zeroPoint) * step);
 
-  const bits = DTYPE_INFO[output.dtype].bits;
-  const guardBits = Math.min(30 - Math.min(bits, 24), 14);
-  const unit = powerOfTwo(guardBits);
-  const limit = powerOfTwo(Math.min(bits, 24)) * unit;
-  const round = (y: number): number =>
-    Math.min(Math.max(Math.floor((y + output.zeroPoint) * unit + 0.5), -limit), limit - 1);
-
   const points = new Map<number, number>();
   const point = (u: number): number => {
     let y = points.get(u);
@@ -70,6 +63,10 @@ export function functionTable(
       worst = Math.max(worst, Math.abs(middle - clampTo(point(u + width / 2), output)));
     }
     if (worst > TOLERANCE) continue;
+    const { guardBits, limit } = precisionOf(output, log2);
+    const unit = powerOfTwo(guardBits);
+    const round = (y: number): number =>
+      Math.floor(Math.min(Math.max(y + output.zeroPoint, -limit), limit) * unit + 0.5);
     const entries = Array.from({ length: (1 << log2) + 1 }, (_, i) => round(point(i * width)));
     return { kind: "interpolated", argument, dtype: "i32", segmentsLog2: log2, guardBits, entries };
   }
@@ -78,6 +75,19 @@ export function functionTable(
     Math.min(Math.max(Math.floor(point(u) + 0.5) + output.zeroPoint, Number(min)), Number(max)),
   );
   return { kind: "direct", argument, dtype: output.dtype, entries };
+}
+
+/**
+ * Guard bits of a table, and the greatest result it holds before the instruction saturates. For
+ * results of up to 16 bits an entry times 2^f, f = 16 − segmentsLog2, stays below 2^31, so that
+ * engines may interpolate in 32 bits.
+ */
+function precisionOf(
+  { dtype }: Format,
+  segmentsLog2: number,
+): { guardBits: number; limit: number } {
+  if (dtype === "i32") return { guardBits: 6, limit: 0xffffff };
+  return { guardBits: segmentsLog2 - 1, limit: powerOfTwo(DTYPE_INFO[dtype].bits) - 4 };
 }
 
 function clampTo(y: number, output: Format): number {

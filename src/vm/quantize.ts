@@ -13,14 +13,13 @@ export interface Quantized {
   readonly saturated: number;
 }
 
-/** Quotients up to here are rounded in doubles. */
-const FAST_QUOTIENT = 2 ** 33;
 /** 2^−1021: steps and inverses from here on have 53 bits, and so have quotients that matter. */
 const LEAST_STEP = powerOfTwo(-1021);
 /**
  * How far from a tie a double quotient must be for its rounding to be certain. With t = x / s
  * exact and y = x · (1/s) in doubles, two roundings give |t − y| ≤ 2^−52 · |t| (1 + 2^−53), below
- * 2^−18.9 for |y| < 2^33 (where y underflows, t is far from every tie). If y is at least 2^−18 away
+ * 2^−18.9 for |y| ≤ 2^33, twice what dtypes of up to 32 bits hold, zero point included (where y
+ * underflows, t is far from every tie). If y is at least 2^−18 away
  * from every n + ½, no tie lies between y and t, and both round to the same integer, which is
  * ⌊y + ½⌋: the sum rounds by at most 2^−20, and `y − ⌊y + ½⌋` would show it.
  */
@@ -53,18 +52,22 @@ export function quantize(
   for (let i = 0; i < reals.length; i++) {
     const y = reals[i]! * inverse;
     const rounded = Math.floor(y + 0.5);
-    let q: number;
-    if (Math.abs(y - rounded) <= 0.5 - TIE_MARGIN && y < FAST_QUOTIENT && y > -FAST_QUOTIENT) {
-      q = rounded + zero;
-    } else {
-      const exact = quantizeExact(reals[i]!, scale, name, i);
-      q = exact === undefined ? reals[i]! : Number(exact);
+    const q = rounded + zero;
+    // NaN fails every comparison, and infinities all but one.
+    if (Math.abs(y - rounded) <= 0.5 - TIE_MARGIN && q >= low && q <= high) {
+      integers[i] = q;
+      continue;
     }
-    if (q < low || q > high) {
+    // A whole step outside, far more than y is off.
+    if (rounded > high - zero + 1 || rounded < low - zero - 1) {
       saturated++;
-      q = q < low ? low : high;
+      integers[i] = rounded > 0 ? high : low;
+      continue;
     }
-    integers[i] = q;
+    const exact = quantizeExact(reals[i]!, scale, name, i);
+    const nearest = exact === undefined ? reals[i]! : Number(exact);
+    if (nearest < low || nearest > high) saturated++;
+    integers[i] = Math.min(Math.max(nearest, low), high);
   }
   return { integers, saturated };
 }

@@ -81,6 +81,7 @@ function epilogue(fields) {
     table: 0,
     segmentsLog2: 0,
     guardBits: 0,
+    shortTable: 0,
     tableType: I16,
     ...fields,
   });
@@ -338,7 +339,12 @@ report(
     ["lut direct, i16 → i16", () => kernels.lutDirect(I16, sources.i16, N, table, 2, out), N],
     [
       "lut interpolated, i16 → i16",
-      () => kernels.lutInterpolate(sources.i16, N, table, 10, 4, I16, out),
+      () => kernels.lutInterpolate(sources.i16, N, table, 10, 4, 0, I16, out),
+      N,
+    ],
+    [
+      "lut interpolated, i16 → i16, 32-bit sums",
+      () => kernels.lutInterpolate(sources.i16, N, table, 10, 9, 1, I16, out),
       N,
     ],
   ],

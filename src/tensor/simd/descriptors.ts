@@ -115,6 +115,8 @@ export interface Epilogue {
   /** log2 of the segments of an interpolated table; 0: a direct one. */
   segmentsLog2: number;
   guardBits: number;
+  /** From `sumsAreShort`, as 0 or 1. */
+  shortTable: number;
   /** dtype code of the table's results. */
   tableType: number;
 }
@@ -131,6 +133,7 @@ const EPILOGUE = [
   "table",
   "segmentsLog2",
   "guardBits",
+  "shortTable",
   "tableType",
 ] as const satisfies readonly (keyof Epilogue)[];
 export const EPILOGUE_BYTES = OUTPUT.length * 8 + EPILOGUE.length * 4;

@@ -5,6 +5,7 @@ import type { Address } from "./kernels.js";
 import type { Pending, SimdTensor } from "./tensor.js";
 import type { Derived } from "./storage.js";
 import { Storage } from "./storage.js";
+import { sumsAreShort } from "./values.js";
 
 type Steps = Pick<Pending, "bias" | "rescale" | "table">;
 
@@ -121,6 +122,7 @@ export function writeSteps(
     table: table === undefined ? 0 : engine.addressOf(table.table),
     segmentsLog2: table?.segmentsLog2 ?? 0,
     guardBits: table?.guardBits ?? 0,
+    shortTable: table !== undefined && sumsAreShort(engine, table) ? 1 : 0,
     tableType: DTYPE_INFO[table?.dtype ?? "u8"].code,
   });
 }

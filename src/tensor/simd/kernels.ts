@@ -47,6 +47,7 @@ export interface Kernels {
     table: Address,
     segmentsLog2: number,
     guardBits: number,
+    short: number,
     type: number,
     dst: Address,
   ): void;
@@ -156,7 +157,7 @@ export const BINARY = {
   shr: 13,
 } as const;
 export const COMPARE = { eq: 0, lt: 1, le: 2 } as const;
-export const UNARY = { not: 0, neg: 1, abs: 2, sign: 3, "sqrt.floor": 4 } as const;
+export const UNARY = { not: 0, neg: 1, abs: 2, "sqrt.floor": 3 } as const;
 export const REDUCE = {
   "reduce.sum": 0,
   "reduce.prod": 1,

@@ -7,6 +7,7 @@ import { magnitude } from "./interval.js";
 import type { Base, Pending } from "./tensor.js";
 import { channelsOf, dtypeOf } from "./tensor.js";
 import type { Storage } from "./storage.js";
+import { sumsAreShort } from "./values.js";
 
 type MulWide = Extract<Base, { kind: "mulWide" }>;
 
@@ -49,6 +50,7 @@ export function multiply(engine: Engine, pending: Pending): Storage | undefined 
   const narrowDtype = rescale?.output.dtype ?? accumulator;
   const outBytes = DTYPE_INFO[dtype].bytes;
   const entries = table === undefined ? 0 : engine.addressOf(table.table);
+  const short = table !== undefined && sumsAreShort(engine, table) ? 1 : 0;
 
   const part = (block: Block, row: number, column: number, rows: number, cols: number): void => {
     const { offsets, rowSteps, steps } = block;
@@ -80,7 +82,7 @@ export function multiply(engine: Engine, pending: Pending): Storage | undefined 
       wasm.lutDirect(DTYPE_INFO[narrowDtype].code, narrow, count, entries, bytes, at);
     } else {
       const { segmentsLog2, guardBits } = table;
-      wasm.lutInterpolate(narrow, count, entries, segmentsLog2, guardBits, code, at);
+      wasm.lutInterpolate(narrow, count, entries, segmentsLog2, guardBits, short, code, at);
     }
   };
 

@@ -11,7 +11,7 @@ import { onHost } from "./host.js";
 import type { Interval } from "./interval.js";
 import { interval } from "./interval.js";
 import type { PendingRescale, PendingTable, SimdTensor } from "./tensor.js";
-import { boundsOf } from "./values.js";
+import { boundsOf, sumsAreShort } from "./values.js";
 
 const LANES = 8;
 
@@ -160,7 +160,17 @@ export function lookUp(
   if (segmentsLog2 === 0) {
     engine.wasm.lutDirect(DTYPE_INFO[x.dtype].code, source, x.count, entries, bytes, target);
   } else {
-    engine.wasm.lutInterpolate(source, x.count, entries, segmentsLog2, guardBits, code, target);
+    const short = sumsAreShort(engine, table) ? 1 : 0;
+    engine.wasm.lutInterpolate(
+      source,
+      x.count,
+      entries,
+      segmentsLog2,
+      guardBits,
+      short,
+      code,
+      target,
+    );
   }
   return result;
 }

@@ -1,9 +1,9 @@
 import { DTYPE_INFO } from "../../core/dtype.js";
 import type { Engine } from "./engine.js";
 import type { Interval } from "./interval.js";
-import { interval } from "./interval.js";
+import { interval, magnitude } from "./interval.js";
 import { REDUCE } from "./kernels.js";
-import type { SimdTensor } from "./tensor.js";
+import type { PendingTable, SimdTensor } from "./tensor.js";
 
 /** The tightest bounds of a tensor's values, found by looking once. */
 export function boundsOf(engine: Engine, x: SimdTensor): Interval {
@@ -34,4 +34,14 @@ export function isWithin(engine: Engine, x: SimdTensor, lo: bigint, hi: bigint):
   // Bounds beyond 2^53 are not exact: there, look again.
   if (!(data instanceof BigInt64Array)) return false;
   return data.every((value) => value >= lo && value <= hi);
+}
+
+/** Whether 32 bits hold what interpolating the table sums up before the shift. */
+export function sumsAreShort(
+  engine: Engine,
+  { table, segmentsLog2, guardBits }: PendingTable,
+): boolean {
+  if (segmentsLog2 === 0) return false;
+  const f = 16 - segmentsLog2;
+  return magnitude(boundsOf(engine, table)) * (1 << f) + (1 << (f + guardBits)) / 2 < 2 ** 31;
 }

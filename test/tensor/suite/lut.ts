@@ -54,6 +54,26 @@ export function describeLut(backend: TheBackend): void {
       check(backend(), "lut.interpolate", imm, random.tensor("i16", []), table);
     });
 
+    // Where an engine may go from sums of 32 bits to wider ones.
+    it.each([6, 9, 13])("at the ends of 32-bit sums with 2^%i segments", (segmentsLog2) => {
+      const x = new SeededRandom(23).tensor("i16", [500]);
+      const whole = 2n ** BigInt(16 - segmentsLog2);
+      for (const guardBits of [0, 4, 8, 14]) {
+        const half = (whole << BigInt(guardBits)) >> 1n;
+        const fits = (2n ** 31n - 1n - half) / whole;
+        for (const most of [fits, fits + 1n, fits + 2n]) {
+          for (const sign of [1n, -1n]) {
+            const values = Array.from({ length: 2 ** segmentsLog2 + 1 }, (_, i) =>
+              i % 5 < 2 ? sign * most : -sign * fits,
+            );
+            const table = { dtype: "i32", shape: [values.length], values } as const;
+            const imm = { segmentsLog2, guardBits, dtype: "i32" };
+            check(backend(), "lut.interpolate", imm, x, table);
+          }
+        }
+      }
+    });
+
     it("between the ends of i32", () => {
       const { min, max } = DTYPE_INFO.i32;
       const values = Array.from({ length: 65 }, (_, i) => (i % 3 === 0 ? min : max));

@@ -28,6 +28,8 @@ export class Epilogue {
   /** log2 of the segments of an interpolated table; 0: direct. */
   segmentsLog2: i32;
   guardBits: i32;
+  /** Not 0: 32 bits hold what an interpolated table sums up (see `lutInterpolate`). */
+  shortTable: i32;
   /** dtype of a table's results (for a direct one only its size matters). */
   tableType: i32;
 }
@@ -231,7 +233,9 @@ export function finish(
   if (!e.table) return;
   for (let p = out; rows > 0; --rows, p += ldOut, dst += ldDst) {
     if (e.segmentsLog2) {
-      lutInterpolate(p, cols, e.table, e.segmentsLog2, e.guardBits, e.tableType, dst);
+      lutInterpolate(
+        p, cols, e.table, e.segmentsLog2, e.guardBits, e.shortTable, e.tableType, dst,
+      );
     } else {
       lutDirect(e.type, p, cols, e.table, byteSize(e.tableType), dst);
     }

@@ -47,16 +47,47 @@ function interpolate4(x: v128, table: usize, f: i32, mask: v128, up: i32, whole:
   );
 }
 
-function interpolate<T>(src: usize, n: usize, table: usize, k: i32, guard: i32, dst: usize): void {
+/**
+ * Four interpolations as `((t0 << f) + (t1 − t0)·r + half) >> shift` in 32 bits. `middle` is the address
+ * of the entry for x = 0: x >> f counts from there, and the low f bits of x are those of x + 32768.
+ *
+ * The terms may wrap, but their sum is a weighted mean, max|t|·2^f + half in magnitude at most. Where
+ * that is below 2^31, the sum mod 2^32 is the sum, and shifting it is exact.
+ */
+@inline
+function interpolateShort4(x: v128, middle: v128, f: i32, mask: v128, half: v128, shift: i32): v128 {
+  const at = i32x4.add(i32x4.shl(i32x4.shr_s(x, f), 2), middle);
+  // Two addresses at once: taking 32-bit lanes out one by one is slower.
+  const even = i64x2.extract_lane(at, 0), odd = i64x2.extract_lane(at, 1);
+  let p = v128.load64_zero(<usize><u32>even);
+  let q = v128.load64_zero(<usize><u32>odd);
+  p = v128.load64_lane(<usize>(<u64>even >> 32), p, 1);
+  q = v128.load64_lane(<usize>(<u64>odd >> 32), q, 1);
+  const t0 = lowWords(p, q), step = i32x4.sub(highWords(p, q), t0);
+  const sum = i32x4.add(i32x4.shl(t0, f), i32x4.mul(step, v128.and(x, mask)));
+  return i32x4.shr_s(i32x4.add(sum, half), shift);
+}
+
+function interpolate<T>(
+  src: usize, n: usize, table: usize, k: i32, guard: i32, short: i32, dst: usize,
+): void {
   const f = 16 - k;
   const mask = (1 << f) - 1;
   const shift = <i64>(f + guard);
   const half = <i64>1 << (shift - 1);
-  const end = src + (n << 1);
-  if (guard >= 2) {
-    const masks = i32x4.splat(mask), whole = i32x4.splat(1 << (32 - guard));
+  const end = src + (n << 1), last = src + ((n & ~7) << 1);
+  const masks = i32x4.splat(mask);
+  if (short) {
+    const middle = i32x4.splat(<i32>table + (4 << (k - 1))), halves = i32x4.splat(<i32>half);
+    for (; src < last; src += 16, dst += 8 * sizeof<T>()) {
+      const low = interpolateShort4(v128.load16x4_s(src), middle, f, masks, halves, <i32>shift);
+      const high = interpolateShort4(v128.load16x4_s(src, 8), middle, f, masks, halves, <i32>shift);
+      store8<T>(dst, low, high);
+    }
+  } else if (guard >= 2) {
+    const whole = i32x4.splat(1 << (32 - guard));
     const up = 32 - f - guard;
-    for (const last = src + ((n & ~7) << 1); src < last; src += 16, dst += 8 * sizeof<T>()) {
+    for (; src < last; src += 16, dst += 8 * sizeof<T>()) {
       const low = interpolate4(v128.load16x4_s(src), table, f, masks, up, whole);
       const high = interpolate4(v128.load16x4_s(src, 8), table, f, masks, up, whole);
       store8<T>(dst, low, high);
@@ -75,13 +106,14 @@ function interpolate<T>(src: usize, n: usize, table: usize, k: i32, guard: i32, 
 /**
  * `y = (t[i]·(2^f − r) + t[i+1]·r + 2^(f+guard−1)) >> (f + guard)`, saturated to `type`, with
  * u = x + 32768, f = 16 − k, i = u >> f, r = u mod 2^f: x is i16, t is i32 with 2^k + 1 entries.
+ * `short` states that max|t|·2^f + 2^(f+guard−1) < 2^31, which is faster.
  */
 export function lutInterpolate(
-  src: usize, n: usize, table: usize, k: i32, guard: i32, type: i32, dst: usize,
+  src: usize, n: usize, table: usize, k: i32, guard: i32, short: i32, type: i32, dst: usize,
 ): void {
-  if (type == I16) interpolate<i16>(src, n, table, k, guard, dst);
-  else if (type == I8) interpolate<i8>(src, n, table, k, guard, dst);
-  else if (type == U8) interpolate<u8>(src, n, table, k, guard, dst);
-  else if (type == I32) interpolate<i32>(src, n, table, k, guard, dst);
-  else interpolate<i64>(src, n, table, k, guard, dst);
+  if (type == I16) interpolate<i16>(src, n, table, k, guard, short, dst);
+  else if (type == I8) interpolate<i8>(src, n, table, k, guard, short, dst);
+  else if (type == U8) interpolate<u8>(src, n, table, k, guard, short, dst);
+  else if (type == I32) interpolate<i32>(src, n, table, k, guard, short, dst);
+  else interpolate<i64>(src, n, table, k, guard, short, dst);
 }

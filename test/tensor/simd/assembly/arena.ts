@@ -75,6 +75,7 @@ export class Arena {
       table: 0,
       segmentsLog2: 0,
       guardBits: 0,
+      shortTable: 0,
       tableType: 0,
       ...fields,
     });

@@ -449,6 +449,8 @@ describe("contract: epilogues", () => {
       ["direct", "i64"],
       ["interpolated", "i16"],
       ["interpolated", "u8"],
+      ["short", "i16"],
+      ["short", "u8"],
     ] as const) {
       arena.reset();
       const sizes = { m: 29, k: 10, n: 21 };
@@ -473,6 +475,7 @@ describe("contract: epilogues", () => {
           table: arena.put(kind === "direct" ? direct : segments),
           segmentsLog2: kind === "direct" ? 0 : 10,
           guardBits: 4,
+          shortTable: kind === "short" ? 1 : 0,
           tableType: code(tableType),
         }),
         dst,

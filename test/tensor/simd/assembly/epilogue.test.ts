@@ -1,10 +1,20 @@
 import { describe, expect, it } from "vitest";
-import { DTYPE_INFO } from "../../../../src/core/dtype.js";
+import type { Dtype } from "../../../../src/core/dtype.js";
+import { DTYPE_INFO, saturate } from "../../../../src/core/dtype.js";
 import { Arena, Random, bytesOf, code } from "./arena.js";
 
 const arena = new Arena();
 const { kernels } = arena;
 const random = new Random(9);
+
+/** What `lut.interpolate` gives for x, exactly. */
+function interpolated(table: Int32Array, x: number, f: number, guard: number, to: Dtype): bigint {
+  const u = x + 32768;
+  const r = BigInt(u % 2 ** f);
+  const sum = BigInt(table[u >> f]!) * (BigInt(2 ** f) - r) + BigInt(table[(u >> f) + 1]!) * r;
+  const shift = BigInt(f + guard);
+  return saturate((sum + (1n << (shift - 1n))) >> shift, to);
+}
 
 describe("rescale and tables on their own", () => {
   const TYPES = ["u8", "i8", "i16", "i32", "i64"] as const;
@@ -80,18 +90,34 @@ describe("rescale and tables on their own", () => {
           const n = random.between(0, 40);
           const x = random.array("i16", n);
           const dst = arena.alloc(n * bytesOf(to));
-          kernels.lutInterpolate(arena.put(x), n, at, k, guard, code(to), dst);
+          kernels.lutInterpolate(arena.put(x), n, at, k, guard, 0, code(to), dst);
           arena.check();
-          const wanted = Array.from(x, (v) => {
-            const u = v + 32768;
-            const r = BigInt(u % 2 ** f);
-            const sum =
-              BigInt(table[u >> f]!) * (BigInt(2 ** f) - r) + BigInt(table[(u >> f) + 1]!) * r;
-            const shift = BigInt(f + guard);
-            const y = (sum + (1n << (shift - 1n))) >> shift;
-            const { min, max } = DTYPE_INFO[to];
-            return y < min ? min : y > max ? max : y;
-          });
+          const wanted = Array.from(x, (v) => interpolated(table, v, f, guard, to));
+          expect(arena.take(to, dst, n)).toEqual(wanted);
+        }
+      }
+    }
+  });
+
+  it("interpolates with sums of 32 bits, to the last entry that fits", () => {
+    for (const to of TYPES) {
+      for (let k = 6; k <= 13; k++) {
+        const f = 16 - k;
+        for (const guard of [0, 1, k - 1, 14]) {
+          arena.reset();
+          const limit = Math.floor((2 ** 31 - 1 - 2 ** (f + guard - 1)) / 2 ** f);
+          const table = random.uniform("i32", 2 ** k + 1, -limit, limit);
+          // Neighbours at opposite ends: steps and products wrap.
+          for (let i = 0; i < table.length; i += 3) table[i] = i % 2 === 0 ? limit : -limit;
+          table.set([limit, -limit]);
+          table.set([-limit, limit, limit], 2 ** k - 2);
+          const at = arena.put(table);
+          const n = random.between(100, 140);
+          const x = random.array("i16", n);
+          const dst = arena.alloc(n * bytesOf(to));
+          kernels.lutInterpolate(arena.put(x), n, at, k, guard, 1, code(to), dst);
+          arena.check();
+          const wanted = Array.from(x, (v) => interpolated(table, v, f, guard, to));
           expect(arena.take(to, dst, n)).toEqual(wanted);
         }
       }

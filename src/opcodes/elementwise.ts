@@ -90,7 +90,6 @@ function unary(op: Scalar & { meaning: (x: bigint, dtype: Dtype) => bigint }) {
   });
 }
 
-const SIGN_AWAY = (x: bigint): bigint => (x > 0n ? 1n : x < 0n ? -1n : 0n);
 /** What `x / 0` is: the limit of the dtype on the side of x, and 0 for 0 / 0. */
 const overZero = (x: bigint, dtype: Dtype): bigint =>
   x > 0n ? DTYPE_INFO[dtype].max : x < 0n ? DTYPE_INFO[dtype].min : 0n;
@@ -209,11 +208,6 @@ export const elementwise = {
     doc: "Elementwise absolute value, saturated (|MIN| gives MAX).",
     meaning: (x) => (x < 0n ? -x : x),
   }),
-  sign: unary({
-    code: 0x44,
-    doc: "Elementwise −1, 0 or 1 by the sign of x.",
-    meaning: SIGN_AWAY,
-  }),
   "sqrt.floor": unary({
     code: 0x45,
     doc: "Elementwise `⌊√x⌋`; 0 for negative x.",
@@ -223,7 +217,7 @@ export const elementwise = {
   clamp: tensorOp({
     code: 0x46,
     class: "unary",
-    doc: "Elementwise `min(max(x, lo), hi)`.",
+    doc: "Elementwise `min(max(x, lo), hi)`. From −1 to 1 it is the sign of x.",
     immediates: {
       lo: { kind: "i64", doc: "least value of the result" },
       hi: { kind: "i64", doc: "greatest value of the result" },

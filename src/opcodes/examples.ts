@@ -182,11 +182,6 @@ export const EXAMPLES: { readonly [K in TensorOpName]: Example<InstructionOf<K>[
     operands: [vector("i8", -128, -5, 5)],
     results: [vector("i8", 127, 5, 5)],
   },
-  sign: {
-    imm: NONE,
-    operands: [vector("i16", -300, 0, 7)],
-    results: [vector("i16", -1, 0, 1)],
-  },
   "sqrt.floor": {
     imm: NONE,
     operands: [vector("i32", 0, 15, 16, -4)],

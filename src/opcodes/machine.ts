@@ -130,7 +130,7 @@ export const machine = {
       },
     },
     effect: "i64 scalar → x",
-    gas: { base: 2_000_000n, terms: [{ rate: 8_000n, per: "resultByte" }] },
+    gas: { base: 2_000_000n, terms: [{ rate: 40_000n, per: "resultByte" }] },
     traps: [],
   }),
 } as const;

@@ -34,7 +34,7 @@ export type BinaryOp =
   | "shl"
   | "shr";
 export type CompareOp = "eq" | "lt" | "le";
-export type UnaryOp = "not" | "neg" | "abs" | "sign" | "sqrt.floor";
+export type UnaryOp = "not" | "neg" | "abs" | "sqrt.floor";
 export type ReduceOp = "reduce.sum" | "reduce.prod" | "reduce.max" | "reduce.min";
 export type ArgOp = "argmax" | "argmin";
 export type PoolOp = "pool.max" | "pool.sum";

@@ -108,7 +108,6 @@ export const KERNEL_CALLS: Readonly<Record<TensorOpName, KernelCall>> = {
   not: unary("not"),
   neg: unary("neg"),
   abs: unary("abs"),
-  sign: unary("sign"),
   "sqrt.floor": unary("sqrt.floor"),
   clamp: ({ kernels }, imm: { lo: bigint; hi: bigint }, [x]) => kernels.clamp(x!, imm.lo, imm.hi),
   cast: ({ kernels }, imm: { dtype: Dtype }, [x]) => kernels.cast(x!, imm.dtype),

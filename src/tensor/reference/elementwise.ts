@@ -148,7 +148,6 @@ const UNARY_ON_DOUBLES: Readonly<Record<UnaryOp, (x: number) => number>> = {
   not: (x) => -1 - x,
   neg: (x) => -x,
   abs: (x) => (x < 0 ? -x : x),
-  sign: (x) => (x > 0 ? 1 : x < 0 ? -1 : 0),
   "sqrt.floor": (x) => {
     if (x <= 0) return 0;
     // The root of n² − 1 may round up to n.
@@ -161,7 +160,6 @@ const UNARY_ON_BIGINTS: Readonly<Record<UnaryOp, (x: bigint) => bigint>> = {
   not: (x) => ~x,
   neg: (x) => -x,
   abs: (x) => (x < 0n ? -x : x),
-  sign: (x) => (x > 0n ? 1n : x < 0n ? -1n : 0n),
   "sqrt.floor": floorSqrt,
 };
 

@@ -125,8 +125,6 @@ function unaryBounds(op: UnaryOp, { dtype, interval: x }: SimdTensor): Interval 
       return saturated({ lo: -x.hi, hi: -x.lo }, dtype);
     case "abs":
       return saturated({ lo: 0, hi: magnitude(x) }, dtype);
-    case "sign":
-      return clamped(x, { lo: -1, hi: 1 });
     case "sqrt.floor":
       return clamped(x, { lo: 0, hi: Infinity });
     case "not":

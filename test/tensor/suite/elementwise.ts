@@ -49,6 +49,10 @@ const BROADCASTS: readonly (readonly [Shape, Shape])[] = [
   ],
   [[1], [6]],
   [[1, 1], [1]],
+  [
+    [1, 2, 1, 3, 1, 2, 1, 2],
+    [3, 1, 2, 1, 2],
+  ],
   [[0, 3], [3]],
   [[0], [1]],
   [[4, 0], []],
@@ -72,7 +76,7 @@ const BINARY_INTEGER = [
   "le",
 ] as const;
 const BINARY_ANY = ["min", "max", "and", "or", "xor", "eq"] as const;
-const UNARY_INTEGER = ["neg", "abs", "sign", "sqrt.floor"] as const;
+const UNARY_INTEGER = ["neg", "abs", "sqrt.floor"] as const;
 
 /** Values where something happens: ends, around 0, around powers of two and of squares. */
 export function notable(dtype: Dtype): bigint[] {

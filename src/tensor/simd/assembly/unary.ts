@@ -5,16 +5,11 @@ import { BOOL, I16, I32, I64, I8, U8, clampI64, load4, maxOf, saturate, store8 }
 const NOT: i32 = 0;
 const NEG: i32 = 1;
 const ABS: i32 = 2;
-const SIGN: i32 = 3;
 
 @inline
 function unaryLanes<T>(op: i32, x: v128): v128 {
   if (op == NOT) return v128.not(x);
   const zero = i32x4.splat(0);
-  if (op == SIGN) {
-    const positive = v128.gt<T>(x, zero);
-    return isSigned<T>() ? v128.sub<T>(v128.lt<T>(x, zero), positive) : v128.and(positive, i8x16.splat(1));
-  }
   if (!isSigned<T>()) return op == NEG ? zero : x;
   // −MIN wraps to MIN: as an unsigned number the only one above MAX.
   const most = v128.splat<T>(<T>maxOf<T>());
@@ -43,14 +38,13 @@ function unaryScalar(op: i32, x: i64): i64 {
   if (op == NOT) return ~x;
   if (op == NEG) return x == i64.MIN_VALUE ? i64.MAX_VALUE : -x;
   if (op == ABS) return x == i64.MIN_VALUE ? i64.MAX_VALUE : abs(x);
-  if (op == SIGN) return i64(x > 0) - i64(x < 0);
   return sqrtFloor(x);
 }
 
 @inline
 function unaryRun<T>(op: i32, src: usize, n: usize, dst: usize): void {
   const end = dst + n * sizeof<T>();
-  if (sizeof<T>() < 8 && op <= SIGN) {
+  if (sizeof<T>() < 8 && op <= ABS) {
     for (const last = dst + ((n * sizeof<T>()) & ~15); dst < last; src += 16, dst += 16) {
       v128.store(dst, unaryLanes<T>(op, v128.load(src)));
     }
@@ -65,15 +59,14 @@ function unaryOf<T>(op: i32, src: usize, n: usize, dst: usize): void {
   if (op == NOT) unaryRun<T>(NOT, src, n, dst);
   else if (op == NEG) unaryRun<T>(NEG, src, n, dst);
   else if (op == ABS) unaryRun<T>(ABS, src, n, dst);
-  else if (op == SIGN) unaryRun<T>(SIGN, src, n, dst);
-  else unaryRun<T>(4, src, n, dst);
+  else unaryRun<T>(3, src, n, dst);
 }
 
 function notBool(src: usize, n: usize, dst: usize): void {
   for (const end = src + n; src < end; ++src, ++dst) store<u8>(dst, load<u8>(src) ^ 1);
 }
 
-/** `dst = op(src)`: not 0, neg, abs, sign, sqrt.floor 4. */
+/** `dst = op(src)`: not 0, neg 1, abs 2, sqrt.floor 3. */
 export function unary(op: i32, type: i32, src: usize, n: usize, dst: usize): void {
   if (type == BOOL && op == NOT) notBool(src, n, dst);
   else if (type == I16) unaryOf<i16>(op, src, n, dst);

@@ -64,7 +64,6 @@ const UNARY_MEANING: Record<keyof typeof UNARY, Meaning> = {
   not: (x, _, dtype) => (dtype === "bool" ? 1n - x : dtype === "u8" ? 255n - x : ~x),
   neg: (x) => -x,
   abs: (x) => (x < 0n ? -x : x),
-  sign: (x) => (x > 0n ? 1n : x < 0n ? -1n : 0n),
   "sqrt.floor": sqrtFloor,
 };
 

@@ -176,12 +176,30 @@ function randomTensor({ dtype, rank }: TensorType, random: SeededRandom): DraftI
     { op: "scalar", imm: { dtype: "i64", value: BigInt(random.int(0, 99)) } },
     { op: "random", imm: { dtype, stream: random.int(0, 3), dims } },
   ];
-  if (dtype !== "bool" && random.int(0, 1) === 0) {
-    const { min, max } = DTYPE_INFO[dtype];
-    const [a, b] = [random.value(min, max), random.value(min, max)];
-    code.push({ op: "clamp", imm: { lo: a < b ? a : b, hi: a < b ? b : a } });
+  if (dtype !== "bool" && random.int(0, 3) > 0) {
+    const [lo, hi] = interval(dtype, random);
+    code.push({ op: "clamp", imm: { lo, hi } });
   }
   return code;
+}
+
+/** Values of a dtype: few, as indices have them, of so many bits or one more, or any two. */
+function interval(dtype: Dtype, random: SeededRandom): readonly [bigint, bigint] {
+  const { min, max, bits, signed } = DTYPE_INFO[dtype];
+  const inside = (x: bigint): bigint => (x < min ? min : x > max ? max : x);
+  const one = BigInt(random.int(0, 1));
+  switch (random.int(0, 2)) {
+    case 0:
+      return [inside(BigInt(random.int(-1, 0))), BigInt(random.int(0, 4))];
+    case 1: {
+      const top = 1n << BigInt(random.int(1, Math.min(bits, 32)) - 1);
+      return [inside(signed ? -top : 0n), inside(top - one)];
+    }
+    default: {
+      const [a, b] = [random.value(min, max), random.value(min, max)];
+      return a < b ? [a, b] : [b, a];
+    }
+  }
 }
 
 /** Makes the outputs of the first entry fit the results of its function, of any shape. */

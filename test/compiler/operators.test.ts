@@ -85,6 +85,7 @@ const CASES: readonly Case[] = [
   conv("Conv then Relu", [1, 3, 8, 8], [5, 3, 3, 3], {}, ["Relu"]),
   conv("Conv then Sigmoid", [1, 3, 8, 8], [5, 3, 3, 3], {}, ["Sigmoid"]),
   conv("Conv then Tanh", [1, 3, 8, 8], [5, 3, 3, 3], {}, ["Tanh"]),
+  conv("Conv, Tanh, Relu", [1, 3, 8, 8], [5, 3, 3, 3], {}, ["Tanh", "Relu"]),
   {
     name: "Conv, SiLU, depthwise Conv over quiet channels",
     inputs: { x: [1, 2, 8, 8] },

@@ -23,6 +23,11 @@ function activationBound(f: Format): number {
   return f.dtype === "u8" ? 255 : 1 << (activationBits(f) - 1);
 }
 
+/** Interval of an activation's integers, its padding included. */
+function activationInterval({ lo, hi, zeroPoint }: Format): readonly [number, number] {
+  return [Math.min(lo, zeroPoint), Math.max(hi, zeroPoint)];
+}
+
 /**
  * An activation as contractions read it: narrowed to the profile's width where it is wider. What
  * a quantised model already holds in 8 bits stays as it is.
@@ -116,7 +121,7 @@ function matrixFor(
       }
     }
     const units = bias.map((b) => b / base);
-    weights = quantiseColumns(reals, outputs, units, activationBound(x.format), ctx.profile);
+    weights = quantiseColumns(reals, outputs, units, activationInterval(x.format), ctx.profile);
   }
   const sums = weights.scales.map((s) => s * base);
   const columnSums = new Array<number>(outputs).fill(0);

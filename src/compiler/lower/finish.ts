@@ -1,4 +1,5 @@
 /** The end of an operator: which format its result gets, and what follows it for free. */
+import { DTYPE_INFO } from "../../core/dtype.js";
 import type { FixedValue } from "../fixed/fixedGraph.js";
 import type { GraphNode } from "../graph.js";
 import { constantNumbers, expressionAttribute, floatAttribute, nodeError } from "../graph.js";
@@ -10,7 +11,14 @@ import type { FunctionTable } from "./functionTable.js";
 import { functionTable } from "./functionTable.js";
 import type { Format, Scale } from "./real.js";
 import { format, scaleAt } from "./real.js";
-import { roundScale } from "./scale.js";
+import { powerOfTwo, roundScale } from "./scale.js";
+
+/** A value in the format that was asked for, and the interval of its integers where that is known. */
+type Emission =
+  FixedValue | { readonly value: FixedValue; readonly lo: number; readonly hi: number };
+
+const valueOf = (emission: Emission): FixedValue =>
+  "value" in emission ? emission.value : emission;
 
 /**
  * Defines the result of `node` by what its readers make possible: a Relu, Clip or QuantizeLinear
@@ -24,7 +32,7 @@ export function finish(
   ctx: LoweringContext,
   node: GraphNode,
   axes: readonly number[],
-  emit: (target: Format) => FixedValue,
+  emit: (target: Format) => Emission,
   channels: "perChannel" | "perTensor" = "perTensor",
 ): void {
   let name = node.outputs[0]!;
@@ -46,18 +54,23 @@ export function finish(
       const target = quantizedFormat(ctx, next);
       if (target === undefined) break;
       ctx.absorbed.add(next);
-      ctx.define(next.outputs[0]!, { value: emit(withInterval(target, interval)), axes });
+      ctx.define(next.outputs[0]!, {
+        value: valueOf(emit(withInterval(target, interval))),
+        axes,
+      });
       return;
     }
     if (next.domain === "aivm" && next.opType === "Unary") {
       ctx.absorbed.add(next);
-      lowerFunction(ctx, next, axes, emit, interval, channels);
+      lowerFunction(ctx, next, axes, (format) => valueOf(emit(format)), interval, channels);
       return;
     }
     break;
   }
   const target = withInterval(ctx.chooseFormat(name, node, interval, channels), interval);
-  ctx.define(name, { value: emit(target), axes, format: target });
+  const emission = emit(target);
+  const { lo, hi } = "value" in emission ? emission : target;
+  ctx.define(name, { value: valueOf(emission), axes, format: { ...target, lo, hi } });
 }
 
 /**
@@ -102,11 +115,16 @@ export function lowerFunction(
     const imm = { segmentsLog2, guardBits, dtype };
     return builder.op("lut.interpolate", imm, [index, entries], dtype, index.shape);
   };
-  const emit = (target: Format): FixedValue => {
+  const emit = (target: Format): Emission => {
     if (typeof target.scale === "number") {
       const f = (x: number): number => evaluateExpression(expression, x);
       const table = functionTable(f, domain, target.scale, target);
-      return look(table, emitArgument(table.argument), target.dtype);
+      const value = look(table, emitArgument(table.argument), target.dtype);
+      const held = resultsOf(table, target);
+      if (held.lo >= target.lo && held.hi <= target.hi) return { value, ...held };
+      const { lo, hi } = target;
+      const bounds = { lo: BigInt(lo), hi: BigInt(hi) };
+      return ctx.builder.op("clamp", bounds, [value], target.dtype, value.shape);
     }
     const wanted = target.scale;
     const gateFormat = format("i16", roundScale(GATE_REACH / 32_767));
@@ -138,6 +156,23 @@ export function lowerFunction(
     return ctx.rescaled({ value: product, axes }, scaleRatio(scale, target.scale), target);
   };
   finish(ctx, node, axes, emit, gated ? "perChannel" : "perTensor");
+}
+
+/** The interval of what a table gives, within the target's. */
+function resultsOf(table: FunctionTable, target: Format): { lo: number; hi: number } {
+  const unit = table.kind === "direct" ? 1 : powerOfTwo(table.guardBits);
+  let least = Infinity;
+  let greatest = -Infinity;
+  for (let i = 0; i < table.entries.length; i++) {
+    least = Math.min(least, table.entries[i]!);
+    greatest = Math.max(greatest, table.entries[i]!);
+  }
+  const { min, max } = DTYPE_INFO[target.dtype];
+  // Interpolated results lie between their neighbours; rounding stays within the floor and ceiling.
+  return {
+    lo: Math.max(Math.floor(least / unit), Number(min)),
+    hi: Math.min(Math.ceil(greatest / unit), Number(max)),
+  };
 }
 
 /** The greatest gate that its table holds: Swish-like gates stay below 1.1. */

@@ -89,7 +89,10 @@ export function lowerConcat(ctx: LoweringContext, node: GraphNode): void {
 
 function commonFormat(reals: readonly Real[]): Format | undefined {
   const first = reals[0]!.format;
-  return reals.every((x) => sameFormat(x.format, first)) ? first : undefined;
+  if (!reals.every((x) => sameFormat(x.format, first))) return undefined;
+  const lo = Math.min(...reals.map((x) => x.format.lo));
+  const hi = Math.max(...reals.map((x) => x.format.hi));
+  return { ...first, lo, hi };
 }
 
 /** One scale for all, unless a contraction reads the result and takes a scale a channel. */
@@ -198,7 +201,11 @@ export function lowerPad(ctx: LoweringContext, node: GraphNode): void {
     source.value.dtype,
     source.axes.map((axis) => shape[axis]!),
   );
-  const result: Lowered = { ...source, value: padded };
+  const held =
+    f === undefined
+      ? {}
+      : { format: { ...f, lo: Math.min(f.lo, value), hi: Math.max(f.hi, value) } };
+  const result: Lowered = { ...source, value: padded, ...held };
   ctx.define(
     node.outputs[0]!,
     widenedScale === undefined || f === undefined || typeof f.scale === "number"

@@ -81,16 +81,17 @@ const BIAS_SHARE = 1 / 8;
 
 /**
  * Rounds the columns of a matrix [K, outputs]. A column takes the finest scale for which its
- * integers fit and `activationBound · Σ|w| + |bias|` stays below 2^31, so that engines may sum in
+ * integers fit and no partial sum, bias included, can reach 2^31, so that engines may sum in
  * 32 bits; but never a coarser one than the profile's least magnitude gives.
  *
+ * @param interval of the activation's integers, 0 included
  * @param bias in units of the activation scale, as the columns are
  */
 export function quantiseColumns(
   reals: Float64Array,
   outputs: number,
   bias: readonly number[],
-  activationBound: number,
+  [lo, hi]: readonly [number, number],
   { weight }: Profile,
 ): QuantisedWeights {
   const rows = reals.length / outputs;
@@ -100,18 +101,21 @@ export function quantiseColumns(
   let greatestInteger = 1;
   for (let o = 0; o < outputs; o++) {
     let greatest = 0;
-    let sum = 0;
+    let positive = 0;
+    let negative = 0;
     for (let k = 0; k < rows; k++) {
-      const magnitude = Math.abs(reals[k * outputs + o]!);
-      if (magnitude > greatest) greatest = magnitude;
-      sum += magnitude;
+      const w = reals[k * outputs + o]!;
+      greatest = Math.max(greatest, Math.abs(w));
+      if (w > 0) positive += w;
+      else negative -= w;
     }
+    const reach = Math.max(hi * positive - lo * negative, hi * negative - lo * positive);
     let scale = 0;
     if (greatest > 0) {
       const finest = greatest / weight.most;
       // Rounding adds at most half a unit a row.
-      const room = 0x7fffffff - activationBound * rows * 0.5;
-      const forSums = (activationBound * sum) / (room * (1 - BIAS_SHARE));
+      const room = 0x7fffffff - Math.max(hi, -lo) * rows * 0.5;
+      const forSums = reach / (room * (1 - BIAS_SHARE));
       const forBias = Math.abs(bias[o] ?? 0) / (room * BIAS_SHARE);
       const provable = room > 0 ? Math.max(forSums, forBias) : Infinity;
       scale = roundScale(Math.max(finest, Math.min(provable, greatest / weight.least)));

@@ -3,7 +3,7 @@
 
 import { Epilogue, finish, resultBytes } from "./epilogue";
 import { GROUP_BYTES, PANEL, accumulateI32, accumulateI64, accumulateWide } from "./gemm";
-import { I16, I32, I8, U8, byteSize, load4 } from "./types";
+import { I16, I32, I64, I8, U8, byteSize, load4 } from "./types";
 
 /** How sums are held; 1 is over runs of `run` pairs. */
 const SUMS_I32: i32 = 0;
@@ -182,6 +182,8 @@ export function contract(args: usize): void {
   const inPlace = !c.window && (wide ? c.aType == I32 : c.aType == I16 && kEven == k);
   const lda = inPlace ? c.aRowBytes : wide ? <usize>k << 2 : <usize>kEven << 1;
   const dstBytes = resultBytes(e);
+  // Sums that are the results go straight to where those belong, by whole panels.
+  const plain = e.type == (sums == SUMS_I32 ? I32 : I64) && !e.multiplier && !e.bias && !e.table;
   // B in parts that stay in the second-level cache, as long as A need not be gathered for each.
   const part = inPlace ? max(<i32>(PART_BYTES / max(panelBytes, 1)) << 3, colsPerBlock) : n;
   for (let start = 0; start < n; start += part) {
@@ -196,16 +198,18 @@ export function contract(args: usize): void {
         const cols = min(colsPerBlock, end - j);
         const panels = (cols + 7) >> 3;
         const b = c.b + <usize>(j >> 3) * panelBytes;
-        if (sums == SUMS_I32) accumulateI32(a, lda, rows, b, panels, pairs, strip, ldStrip);
-        else if (wide) accumulateWide(a, lda, rows, b, panels, k, strip, ldStrip);
+        const dst = c.dst + <usize>i * c.dstRowBytes + <usize>j * dstBytes;
+        const direct = plain && !(cols & 7);
+        const out = direct ? dst : strip, ldOut = direct ? c.dstRowBytes : ldStrip;
+        if (sums == SUMS_I32) accumulateI32(a, lda, rows, b, panels, pairs, out, ldOut);
+        else if (wide) accumulateWide(a, lda, rows, b, panels, k, out, ldOut);
         else {
           const run = max(c.run, 1);
-          accumulateI64(a, lda, rows, b, panels, pairs, run, lowPlane, strip, ldStrip, groups);
+          accumulateI64(a, lda, rows, b, panels, pairs, run, lowPlane, out, ldOut, groups);
         }
-        finish(
-          e, sums != SUMS_I32, strip, ldStrip, rows, j, cols,
-          c.dst + <usize>i * c.dstRowBytes + <usize>j * dstBytes, c.dstRowBytes, narrow,
-        );
+        if (!direct) {
+          finish(e, sums != SUMS_I32, strip, ldStrip, rows, j, cols, dst, c.dstRowBytes, narrow);
+        }
       }
     }
   }

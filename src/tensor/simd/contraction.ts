@@ -1,6 +1,6 @@
 import { DTYPE_INFO } from "../../core/dtype.js";
-import type { Shape } from "../../core/shape.js";
-import { elementCount, stridesOf } from "../../core/shape.js";
+import { elementCount } from "../../core/shape.js";
+import { forEachBlock } from "./blocks.js";
 import {
   CONTRACTION_BYTES,
   EPILOGUE_BYTES,
@@ -37,12 +37,17 @@ interface Product {
   readonly channel: number;
 }
 
+/** Calls `visit` for one product after the other: there may be more than a list can hold. */
+type EachProduct = (visit: (product: Product) => void) => void;
+
 /**
  * Runs a contraction and what follows it.
  * @returns undefined when it cannot be proved that adding the bias does not saturate
  */
 export function contract(engine: Engine, pending: Pending): Storage | undefined {
   const base = pending.base as Matmul | Conv;
+  // However many matrices, images or groups of nothing.
+  if (elementCount(base.shape) === 0) return engine.allocate(dtypeOf(pending), base.shape);
   if (base.kind === "matmul") return matmul(engine, pending, base);
   if (base.shape.length < 5) return conv(engine, pending, base);
   const { base: flat, temporary } = flattenVolume(engine, base);
@@ -61,57 +66,38 @@ function matmul(engine: Engine, pending: Pending, base: Matmul): Storage | undef
   const { a, b, shape } = base;
   const [m, k] = a.shape.slice(-2) as [number, number];
   const n = b.shape[b.shape.length - 1]!;
-  const batch = shape.slice(0, -2);
   const aBytes = DTYPE_INFO[a.dtype].bytes;
   const bBytes = DTYPE_INFO[b.dtype].bytes;
-  const matrices = elementCount(b.shape.slice(0, -2));
   const packed = packWeights(engine, b, isWide(base), {
-    matrices,
+    matrices: elementCount(b.shape.slice(0, -2)),
     stepBytes: k * n * bBytes,
     k,
     n,
     rowBytes: n * bBytes,
   });
   const source = engine.addressOf(a);
-  const products: Product[] = [];
-  const add = (matrix: number, rows: number, first: number, row: number): void => {
-    products.push({
-      matrix,
-      m: rows,
-      a: source + first * k * aBytes,
-      aRowBytes: k * aBytes,
-      dst: row * n,
-      dstRow: n,
-      channel: 0,
-    });
-  };
-  if (matrices === 1) {
-    // Every row meets the same matrix; rows that broadcasting repeats cannot occur here.
-    if (elementCount(a.shape) === elementCount(batch) * m * k)
-      add(0, elementCount(batch) * m, 0, 0);
-  }
-  if (products.length === 0) {
-    const aAt = broadcastOffsets(a.shape.slice(0, -2), batch);
-    const bAt = broadcastOffsets(b.shape.slice(0, -2), batch);
-    for (let i = 0; i < aAt.length; i++) add(bAt[i]!, m, aAt[i]! * m, i * m);
-  }
-  return run(engine, pending, base, packed, products);
-}
-
-/** Which of the matrices of `from` each index of `batch`, in order, reads. */
-function broadcastOffsets(from: Shape, batch: Shape): number[] {
-  const lead = batch.length - from.length;
-  const own = stridesOf(from);
-  const strides = batch.map((_, axis) =>
-    axis < lead || from[axis - lead] === 1 ? 0 : own[axis - lead]!,
+  const batches = [a, b].map((x) => x.shape.slice(0, -2));
+  return run(engine, pending, base, packed, (visit) =>
+    forEachBlock(shape.slice(0, -2), batches, (block) => {
+      const { rows, cols, offsets, result, rowSteps, steps } = block;
+      // Neighbours that meet the same matrix are rows of one product.
+      const joined = steps[1] === 0 ? cols : 1;
+      for (let row = 0; row < rows; row++) {
+        for (let col = 0; col < cols; col += joined) {
+          const first = offsets[0]! + row * rowSteps[0]! + col * steps[0]!;
+          visit({
+            matrix: offsets[1]! + row * rowSteps[1]! + col * steps[1]!,
+            m: joined * m,
+            a: source + first * m * k * aBytes,
+            aRowBytes: k * aBytes,
+            dst: (result + row * cols + col) * m * n,
+            dstRow: n,
+            channel: 0,
+          });
+        }
+      }
+    }),
   );
-  let offsets = [0];
-  batch.forEach((dim, axis) => {
-    offsets = offsets.flatMap((offset) =>
-      Array.from({ length: dim }, (_, i) => offset + i * strides[axis]!),
-    );
-  });
-  return offsets;
 }
 
 function conv(engine: Engine, pending: Pending, base: Conv): Storage | undefined {
@@ -137,25 +123,26 @@ function conv(engine: Engine, pending: Pending, base: Conv): Storage | undefined
   const source = engine.addressOf(a);
   const images = a.shape[0]!;
   const pixels = elementCount(shape.slice(1, -1));
-  const products: Product[] = [];
   const perGroup = channels / groups;
+  const imageBytes = elementCount(a.shape.slice(1)) * aBytes;
   // Without padding, strides or taps the images are one matrix of pixels.
   const plain = window.pointwise && !depthwise;
-  for (let image = 0; image < (plain ? 1 : images); image++) {
-    for (let group = 0; group < groups; group++) {
-      const imageBytes = elementCount(a.shape.slice(1)) * aBytes;
-      products.push({
-        matrix: group,
-        m: plain ? images * pixels : pixels,
-        a: source + image * imageBytes + group * perGroup * aBytes,
-        aRowBytes: channels * aBytes,
-        dst: image * pixels * outputs + group * n,
-        dstRow: outputs,
-        channel: group * n,
-      });
+  const eachProduct: EachProduct = (visit) => {
+    for (let image = 0; image < (plain ? 1 : images); image++) {
+      for (let group = 0; group < groups; group++) {
+        visit({
+          matrix: group,
+          m: plain ? images * pixels : pixels,
+          a: source + image * imageBytes + group * perGroup * aBytes,
+          aRowBytes: channels * aBytes,
+          dst: image * pixels * outputs + group * n,
+          dstRow: outputs,
+          channel: group * n,
+        });
+      }
     }
-  }
-  return run(engine, pending, base, packed, products, plain ? undefined : window, depthwise);
+  };
+  return run(engine, pending, base, packed, eachProduct, plain ? undefined : window, depthwise);
 }
 
 /** The greatest magnitude of a value within `bits`. */
@@ -168,7 +155,7 @@ function run(
   pending: Pending,
   base: Matmul | Conv,
   packed: PackedWeights,
-  products: readonly Product[],
+  eachProduct: EachProduct,
   window?: Window2d,
   depthwise = false,
 ): Storage | undefined {
@@ -183,14 +170,11 @@ function run(
   const bias = pending.bias === undefined ? 0 : magnitude(pending.bias.interval);
   // Doubles: rounding is far below the factor of two that is kept free.
   if (bias > 0 && k * aMagnitude * magnitude(b.interval) + bias > 2 ** 62) return undefined;
-  const plans = products.map(({ matrix }) => packed.plan(matrix, aMagnitude, b, bias));
-  if (bias > 0 && accumulator === "i32" && plans.some(({ sums }) => sums !== SUMS.i32)) {
-    return undefined;
-  }
+  const { sums, run } = packed.plan(aMagnitude, b, bias);
+  const wide = sums !== SUMS.i32;
+  if (bias > 0 && accumulator === "i32" && wide) return undefined;
 
-  const panels = products.map(({ matrix }, i) =>
-    plans[i]!.sums === SUMS.split && !depthwise ? packed.halves(matrix, b) : packed.address(matrix),
-  );
+  const panels = sums === SUMS.split && !depthwise ? packed.halves(b) : packed;
   const dtype = dtypeOf(pending);
   const dstBytes = DTYPE_INFO[dtype].bytes;
   const columns = shape[shape.length - 1]!;
@@ -207,20 +191,13 @@ function run(
     depthwise ? wasm.depthwiseScratchBytes(windowAt) : wasm.contractScratchBytes(k, n),
   );
   // All that can fail for want of memory comes before the result.
-  const parameters = [false, true].map((wide) =>
-    plans.some(({ sums }) => (sums !== SUMS.i32) === wide)
-      ? channelParameters(engine, owner, pending, wide, columns)
-      : undefined,
-  );
+  const parameters = channelParameters(engine, owner, pending, wide, columns);
   const out = engine.allocate(dtype, shape);
-  let written = "";
-  products.forEach((product, i) => {
-    const { sums, run } = plans[i]!;
-    const wide = sums !== SUMS.i32;
-    if (written !== `${wide} ${product.channel}`) {
-      written = `${wide} ${product.channel}`;
-      const own = parameters[wide ? 1 : 0]!;
-      writeSteps(engine, epilogueAt, pending, own, accumulator, product.channel);
+  let channel = -1;
+  eachProduct((product) => {
+    if (channel !== product.channel) {
+      channel = product.channel;
+      writeSteps(engine, epilogueAt, pending, parameters, accumulator, channel);
     }
     writeContraction(engine.heap.words, contractionAt, {
       m: product.m,
@@ -229,7 +206,7 @@ function run(
       a: product.a,
       aType: DTYPE_INFO[a.dtype].code,
       aRowBytes: product.aRowBytes,
-      b: panels[i]!,
+      b: panels.pointer + product.matrix * panels.matrixBytes,
       sums,
       run,
       epilogue: epilogueAt,

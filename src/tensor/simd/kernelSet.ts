@@ -66,6 +66,6 @@ export function kernelSet(engine: Engine): Kernels<SimdTensor> {
     expand: (...args) => movement.expand(engine, ...args),
     resizeNearest: (...args) => movement.resizeNearest(engine, ...args),
     resizeLinear: (...args) => onHost(engine, "resizeLinear", ...args),
-    iota: (length) => onHost(engine, "iota", length),
+    iota: (length) => movement.iota(engine, length),
   };
 }

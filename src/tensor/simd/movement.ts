@@ -5,6 +5,7 @@ import { elementCount } from "../../core/shape.js";
 import type { Kernels, ResizeAttributes } from "../backend.js";
 import type { Engine } from "./engine.js";
 import { interval, union } from "./interval.js";
+import type { Address } from "./kernels.js";
 import { byteStrides, copyStrided } from "./strided.js";
 import type { SimdTensor } from "./tensor.js";
 
@@ -99,21 +100,33 @@ export const pad: Op<"pad"> = (engine, x, before, interior, value, shape) => {
   return result;
 };
 
-export const gather: Op<"gather"> = (engine, x, indices, axis, shape) => {
-  engine.storageOf(x);
-  engine.storageOf(indices);
+/** `y[…, i…, …] = x[…, indices[i…], …]`, the indices i64 if `wide`, else i32. */
+function gatherAxis(
+  engine: Engine,
+  x: SimdTensor,
+  axis: number,
+  indices: { readonly address: Address; readonly count: number; readonly wide: boolean },
+  shape: Shape,
+): SimdTensor {
   const result = engine.make(x.dtype, shape, x.interval);
   engine.wasm.gather(
     engine.addressOf(x),
     elementCount(x.shape.slice(0, axis)),
     x.shape[axis]!,
     elementCount(x.shape.slice(axis + 1)) * sizeOf(x.dtype),
-    engine.addressOf(indices),
-    indices.dtype === "i64" ? 1 : 0,
+    indices.address,
+    indices.wide ? 1 : 0,
     indices.count,
     engine.addressOf(result),
   );
   return result;
+}
+
+export const gather: Op<"gather"> = (engine, x, indices, axis, shape) => {
+  engine.storageOf(x);
+  const address = engine.addressOf(indices);
+  const { count, dtype } = indices;
+  return gatherAxis(engine, x, axis, { address, count, wide: dtype === "i64" }, shape);
 };
 
 /** Input index of each output index of a spatial axis. */
@@ -127,35 +140,30 @@ function nearest(attributes: ResizeAttributes, axis: number, size: number): numb
   );
 }
 
-export const resizeNearest: Op<"resizeNearest"> = (engine, x, attributes, shape) => {
-  engine.storageOf(x);
-  const last = attributes.sizes.length - 1;
-  const columns = nearest(attributes, last, x.shape[last + 1]!);
-  const indices = engine.scratch(columns.length * 4);
-  const result = engine.make(x.dtype, shape, x.interval);
-  engine.heap.view("i32", indices, columns.length).set(columns as never);
-  // Rows of pixels: all images by all spatial axes but the last.
-  let rows = Array.from({ length: x.shape[0]! }, (_, image) => image);
-  for (let axis = 0; axis < last; axis++) {
-    const size = x.shape[axis + 1]!;
-    const picked = nearest(attributes, axis, size);
-    rows = rows.flatMap((row) => picked.map((index) => row * size + index));
+export const resizeNearest: Op<"resizeNearest"> = (engine, x, attributes) => {
+  const { sizes } = attributes;
+  // Axis by axis. Those that shrink come first, then nothing between is larger than x or the
+  // result; last axes before others, then most of the copying is of whole rows.
+  const growth = (axis: number): number => sizes[axis]! / x.shape[axis + 1]!;
+  const axes = sizes.map((_, axis) => axis).sort((a, b) => growth(a) - growth(b) || b - a);
+  let y = engine.alias(x, x.shape);
+  for (const axis of axes) {
+    const indices = nearest(attributes, axis, y.shape[axis + 1]!);
+    const count = indices.length;
+    const address = engine.scratch(count * 4);
+    engine.heap.view("i32", address, count).set(indices as never);
+    const shape = y.shape.map((dim, i) => (i === axis + 1 ? count : dim));
+    const next = gatherAxis(engine, y, axis + 1, { address, count, wide: false }, shape);
+    engine.release(y);
+    y = next;
   }
-  const width = x.shape[last + 1]!;
-  const pixel = x.shape[last + 2]! * sizeOf(x.dtype);
-  const rowBytes = columns.length * pixel;
-  const source = engine.addressOf(x);
-  let target = engine.addressOf(result);
-  let previous = -1;
-  for (const row of rows) {
-    if (row === previous) {
-      engine.heap.u8.copyWithin(target, target - rowBytes, target);
-    } else {
-      const from = source + row * width * pixel;
-      engine.wasm.gather(from, 1, width, pixel, indices, 0, columns.length, target);
-    }
-    previous = row;
-    target += rowBytes;
-  }
+  return y;
+};
+
+/** 0, 1, 2, … */
+export const iota: Op<"iota"> = (engine, length) => {
+  const result = engine.make("i32", [length], { lo: 0, hi: Math.max(length - 1, 0) });
+  const values = engine.heap.view("i32", engine.addressOf(result), length);
+  for (let i = 0; i < length; i++) values[i] = i as never;
   return result;
 };

@@ -9,9 +9,12 @@ interface Entry<T extends Derived> extends Derived {
   round: number;
 }
 
+/** Small entries cost the host more than their bytes: a program may make one up with every step. */
+const MAX_ENTRIES = 16_384;
+
 /**
  * What was made from weights (packed panels, parameters of epilogues), by storage and layout. It goes
- * with the storage; beyond a number of bytes the least recently used goes first, and is made again
+ * with the storage; beyond a number of bytes, or of entries, the least recently used goes first, and is made again
  * when needed.
  */
 export class PackedCache {
@@ -53,7 +56,7 @@ export class PackedCache {
   trim(): void {
     this.round++;
     for (const entry of this.entries) {
-      if (this.bytes <= this.maxBytes) return;
+      if (this.bytes <= this.maxBytes && this.entries.size <= MAX_ENTRIES) return;
       drop(entry);
     }
   }

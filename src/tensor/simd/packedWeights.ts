@@ -31,12 +31,21 @@ const SPLIT: SumsPlan = { sums: SUMS.split, run: 0 };
 /** Pairs of a run below which two products with halves of B are faster. */
 const SHORT_RUN = 6;
 
+/** Plans of one tensor; more are of a program that makes biases up. */
+const MAX_PLANS = 64;
+
+/** Panels of all matrices, one after the other. */
+export interface Panels {
+  readonly pointer: Address;
+  /** Bytes from one matrix to the next. */
+  readonly matrixBytes: number;
+}
+
 /** Panels for `contract`, and what sums over them are known to fit. */
-export class PackedWeights implements Derived {
+export class PackedWeights implements Derived, Panels {
   readonly layout: WeightLayout;
   readonly wide: boolean;
   readonly bytes: number;
-  /** Bytes of the panels of one matrix. */
   readonly matrixBytes: number;
   private readonly engine: Engine;
   private readonly key: string;
@@ -63,30 +72,31 @@ export class PackedWeights implements Derived {
         bytes,
         k,
         n,
-        this.address(i),
+        this.pointer + i * this.matrixBytes,
       );
     }
   }
 
-  address(matrix: number): Address {
-    return this.panels.pointer + matrix * this.matrixBytes;
+  get pointer(): Address {
+    return this.panels.pointer;
   }
 
   /**
    * How to sum products with an `a` of at most that magnitude, plus a bias: in i32 where that is
-   * proved to hold every partial sum and the bias, else in i64.
+   * proved to hold every partial sum and the bias of every matrix, else in i64.
    */
-  plan(matrix: number, aMagnitude: number, b: SimdTensor, bias: number): SumsPlan {
+  plan(aMagnitude: number, b: SimdTensor, bias: number): SumsPlan {
     if (this.wide) return WIDE;
     const { k } = this.layout;
     if (k * aMagnitude * magnitude(b.interval) + bias <= INT32_MAX) return PROVED;
     // Rounded up, so that bounds found by looking at activations do not each get a plan.
     let a = 1;
     while (a < aMagnitude) a *= 2;
-    const key = `${matrix} ${a} ${bias}`;
+    const key = `${a} ${bias}`;
     let plan = this.plans.get(key);
     if (plan === undefined) {
-      plan = this.measure(matrix, a, bias);
+      if (this.plans.size >= MAX_PLANS) this.plans.clear();
+      plan = this.measure(a, bias);
       this.plans.set(key, plan);
     }
     return plan;
@@ -96,21 +106,29 @@ export class PackedWeights implements Derived {
     this.panels.release();
   }
 
-  /** The panels of one matrix for `SUMS.split`; lasts until the cache is trimmed. */
-  halves(matrix: number, b: SimdTensor): Address {
-    const { engine, matrixBytes } = this;
-    const halves = engine.packed.get(engine.storageOf(b), `halves ${this.key} ${matrix}`, () => {
-      const storage = new Storage(engine.heap, 2 * matrixBytes);
-      engine.wasm.splitPairs(this.address(matrix), matrixBytes, storage.pointer);
-      return { pointer: storage.pointer, bytes: 2 * matrixBytes, dispose: () => storage.release() };
+  /** The panels for `SUMS.split`; they last until the cache is trimmed. */
+  halves(b: SimdTensor): Panels {
+    const { engine, pointer } = this;
+    return engine.packed.get(engine.storageOf(b), `halves ${this.key}`, () => {
+      const storage = new Storage(engine.heap, 2 * this.bytes);
+      for (let at = 0; at < this.bytes; at += this.matrixBytes) {
+        engine.wasm.splitPairs(pointer + at, this.matrixBytes, storage.pointer + 2 * at);
+      }
+      return {
+        pointer: storage.pointer,
+        matrixBytes: 2 * this.matrixBytes,
+        bytes: storage.bytes,
+        dispose: () => storage.release(),
+      };
     });
-    return halves.pointer;
   }
 
-  private measure(matrix: number, a: number, bias: number): SumsPlan {
-    const { k, n } = this.layout;
+  private measure(a: number, bias: number): SumsPlan {
+    const { k, n, matrices } = this.layout;
+    // Panels of eight columns, whatever matrix they are of.
+    const columns = ((n + 7) & ~7) * matrices;
     const run = (limit: number): number =>
-      this.engine.wasm.planRun(this.address(matrix), k, n, limit);
+      this.engine.wasm.planRun(this.pointer, k, columns, limit);
     const pairs = (k + 1) >> 1;
     if (bias <= INT32_MAX && run(Math.floor((INT32_MAX - bias) / a)) >= pairs) return PROVED;
     const longest = run(Math.floor(INT32_MAX / a));

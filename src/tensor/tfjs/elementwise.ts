@@ -28,9 +28,17 @@ const COMPARE: Readonly<Record<CompareOp, string>> = {
 };
 const FLOAT_UNARY: Readonly<Partial<Record<UnaryOp, string>>> = { neg: "Neg", abs: "Abs" };
 
-/** The elements as float32, of a dtype of up to 16 bits. */
+/**
+ * The elements as float32, of a dtype of up to 16 bits. As a vector: XNNPACK refuses more than six
+ * axes, and says so only on the console.
+ */
 function floats(engine: WasmEngine, x: HostTensor): TensorInfo {
-  return engine.upload(new Float32Array(x.data as Int16Array), x.shape);
+  return engine.upload(new Float32Array(x.data as Int16Array), [x.data.length]);
+}
+
+/** The elements as a vector of int32, of a dtype of up to 32 bits. */
+function intVector(engine: WasmEngine, x: HostTensor): TensorInfo {
+  return engine.upload(new Int32Array(x.data as Int32Array), [x.data.length]);
 }
 
 /** The elements as int32, of a dtype of up to 32 bits. */
@@ -70,7 +78,7 @@ export function elementwiseKernels(engine: WasmEngine, inherited: Elementwise): 
             )
           : fetched(
               engine,
-              engine.run(int!, { a: ints(engine, left), b: ints(engine, right) }),
+              engine.run(int!, { a: intVector(engine, left), b: intVector(engine, right) }),
               a.dtype,
               shape,
             ),
@@ -82,8 +90,8 @@ export function elementwiseKernels(engine: WasmEngine, inherited: Elementwise): 
         return inherited.compare(op, a, b, shape);
       }
       return engine.scope(() => {
-        const left = ints(engine, broadcastTo(a, shape));
-        const right = ints(engine, broadcastTo(b, shape));
+        const left = intVector(engine, broadcastTo(a, shape));
+        const right = intVector(engine, broadcastTo(b, shape));
         return fetched(engine, engine.run(COMPARE[op], { a: left, b: right }), "bool", shape);
       });
     },
@@ -93,12 +101,11 @@ export function elementwiseKernels(engine: WasmEngine, inherited: Elementwise): 
         return inherited.select(condition, a, b, shape);
       }
       return engine.scope(() => {
-        // As vectors: tfjs reads a condition of rank 1 as one of rows.
-        const flat = [elementCount(shape)];
-        const vector = (x: HostTensor): TensorInfo =>
-          ints(engine, { ...broadcastTo(x, shape), shape: flat });
+        // As vectors, too, because tfjs reads a condition of rank 1 as one of rows.
+        const vector = (x: HostTensor): TensorInfo => intVector(engine, broadcastTo(x, shape));
         const which = broadcastTo(condition, shape).data as Uint8Array;
-        const inputs = { condition: engine.upload(which, flat), t: vector(a), e: vector(b) };
+        const flat = engine.upload(which, [which.length]);
+        const inputs = { condition: flat, t: vector(a), e: vector(b) };
         return fetched(engine, engine.run("Select", inputs), a.dtype, shape);
       });
     },

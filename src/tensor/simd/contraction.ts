@@ -10,7 +10,7 @@ import {
 } from "./descriptors.js";
 import type { Engine } from "./engine.js";
 import { channelParameters, writeSteps } from "./epilogue.js";
-import { magnitude } from "./interval.js";
+import { clamped, magnitude, union } from "./interval.js";
 import type { Address } from "./kernels.js";
 import type { PackedWeights } from "./packedWeights.js";
 import { packWeights } from "./packedWeights.js";
@@ -163,14 +163,12 @@ function run(
   const { accumulator } = attributes;
   const { k, n } = packed.layout;
   const pad = "padValue" in attributes ? Number(attributes.padValue) : 0;
-  const aMagnitude = Math.min(
-    Math.max(magnitude(a.interval), Math.abs(pad)),
-    greatest(a, attributes.aBits),
-  );
+  const most = greatest(a, attributes.aBits);
+  const values = clamped(union(a.interval, { lo: pad, hi: pad }), { lo: -most, hi: most });
   const bias = pending.bias === undefined ? 0 : magnitude(pending.bias.interval);
   // Doubles: rounding is far below the factor of two that is kept free.
-  if (bias > 0 && k * aMagnitude * magnitude(b.interval) + bias > 2 ** 62) return undefined;
-  const { sums, run } = packed.plan(aMagnitude, b, bias);
+  if (bias > 0 && k * magnitude(values) * magnitude(b.interval) + bias > 2 ** 62) return undefined;
+  const { sums, run } = packed.plan(values, b, pending.bias);
   const wide = sums !== SUMS.i32;
   if (bias > 0 && accumulator === "i32" && wide) return undefined;
 

@@ -19,6 +19,7 @@ export interface Kernels {
     n: number,
     dst: Address,
   ): void;
+  columnSums(packed: Address, k: number, n: number, dst: Address): void;
   planRun(packed: Address, k: number, n: number, limit: number): number;
   splitPairs(packed: Address, bytes: number, dst: Address): void;
   contract(contraction: Address): void;

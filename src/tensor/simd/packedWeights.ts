@@ -1,6 +1,7 @@
 import { DTYPE_INFO } from "../../core/dtype.js";
 import { SUMS } from "./descriptors.js";
 import type { Engine } from "./engine.js";
+import type { Interval } from "./interval.js";
 import { magnitude } from "./interval.js";
 import type { Address } from "./kernels.js";
 import type { Derived } from "./storage.js";
@@ -8,6 +9,7 @@ import { Storage } from "./storage.js";
 import type { SimdTensor } from "./tensor.js";
 
 const INT32_MAX = 0x7fffffff;
+const INT32_MIN = -0x80000000;
 
 /** Right operands of a contraction that lie `stepBytes` apart: batches of a product, groups of a convolution. */
 export interface WeightLayout {
@@ -41,6 +43,11 @@ export interface Panels {
   readonly matrixBytes: number;
 }
 
+interface ColumnSums extends Derived {
+  readonly pointer: Address;
+  readonly bytes: number;
+}
+
 /** Panels for `contract`, and what sums over them are known to fit. */
 export class PackedWeights implements Derived, Panels {
   readonly layout: WeightLayout;
@@ -51,6 +58,7 @@ export class PackedWeights implements Derived, Panels {
   private readonly key: string;
   private readonly panels: Storage;
   private readonly plans = new Map<string, SumsPlan>();
+  private readonly runPlans = new Map<number, SumsPlan>();
 
   constructor(engine: Engine, b: SimdTensor, wide: boolean, layout: WeightLayout, key: string) {
     const { k, n, matrices, stepBytes, rowBytes } = layout;
@@ -82,21 +90,19 @@ export class PackedWeights implements Derived, Panels {
   }
 
   /**
-   * How to sum products with an `a` of at most that magnitude, plus a bias: in i32 where that is
-   * proved to hold every partial sum and the bias of every matrix, else in i64.
+   * How to sum products with values of `a`, plus a bias: in i32 where that is proved to hold every
+   * partial sum and the bias of every matrix, else in i64.
    */
-  plan(aMagnitude: number, b: SimdTensor, bias: number): SumsPlan {
+  plan(a: Interval, b: SimdTensor, bias: SimdTensor | undefined): SumsPlan {
     if (this.wide) return WIDE;
     const { k } = this.layout;
-    if (k * aMagnitude * magnitude(b.interval) + bias <= INT32_MAX) return PROVED;
-    // Rounded up, so that bounds found by looking at activations do not each get a plan.
-    let a = 1;
-    while (a < aMagnitude) a *= 2;
-    const key = `${a} ${bias}`;
+    const most = magnitude(a) * k * magnitude(b.interval);
+    if (most + (bias === undefined ? 0 : magnitude(bias.interval)) <= INT32_MAX) return PROVED;
+    const key = `${a.lo} ${a.hi} ${bias === undefined ? "" : this.engine.storageOf(bias).id}`;
     let plan = this.plans.get(key);
     if (plan === undefined) {
       if (this.plans.size >= MAX_PLANS) this.plans.clear();
-      plan = this.measure(a, bias);
+      plan = this.isShort(a, b, bias) ? PROVED : this.runs(magnitude(a));
       this.plans.set(key, plan);
     }
     return plan;
@@ -123,16 +129,60 @@ export class PackedWeights implements Derived, Panels {
     });
   }
 
-  private measure(a: number, bias: number): SumsPlan {
-    const { k, n, matrices } = this.layout;
-    // Panels of eight columns, whatever matrix they are of.
-    const columns = ((n + 7) & ~7) * matrices;
-    const run = (limit: number): number =>
-      this.engine.wasm.planRun(this.pointer, k, columns, limit);
-    const pairs = (k + 1) >> 1;
-    if (bias <= INT32_MAX && run(Math.floor((INT32_MAX - bias) / a)) >= pairs) return PROVED;
-    const longest = run(Math.floor(INT32_MAX / a));
-    return longest < SHORT_RUN ? SPLIT : { sums: SUMS.runs, run: longest };
+  /**
+   * Whether i32 holds the sum of any of the products, with the bias or without. In a column whose
+   * positive weights sum to P and negative ones to −N, it is at most hi·P − lo·N, where `hi` meets all
+   * of the former and `lo` all of the latter, and at least lo·P − hi·N, once lo ≤ 0 ≤ hi.
+   */
+  private isShort(a: Interval, b: SimdTensor, bias: SimdTensor | undefined): boolean {
+    const { engine } = this;
+    const { n, matrices } = this.layout;
+    const [lo, hi] = [Math.min(a.lo, 0), Math.max(a.hi, 0)];
+    const columns = this.columnSums(b);
+    const sums = new Float64Array(engine.heap.u8.buffer, columns.pointer, columns.bytes / 8);
+    const biases = bias === undefined ? [0] : engine.hostView(bias).data;
+    for (let matrix = 0; matrix < matrices; matrix++) {
+      const first = matrix * ((n + 7) >> 3) * 16;
+      for (let column = 0; column < n; column++) {
+        const at = first + (column >> 3) * 16 + (column & 7);
+        const [positive, negative] = [sums[at]!, sums[at + 8]!];
+        const extra = Number(biases[(matrix * n + column) % biases.length]);
+        if (hi * positive - lo * negative + Math.max(extra, 0) > INT32_MAX) return false;
+        if (lo * positive - hi * negative + Math.min(extra, 0) < INT32_MIN) return false;
+      }
+    }
+    return true;
+  }
+
+  /** Sums of each column's positive and negative weights, as `columnSums` has them. */
+  private columnSums(b: SimdTensor): ColumnSums {
+    const { engine } = this;
+    return engine.packed.get(engine.storageOf(b), `columns ${this.key}`, () => {
+      const storage = new Storage(engine.heap, this.columns * 16);
+      engine.wasm.columnSums(this.pointer, this.layout.k, this.columns, storage.pointer);
+      const { pointer, bytes } = storage;
+      return { pointer, bytes, dispose: () => storage.release() };
+    });
+  }
+
+  private runs(aMagnitude: number): SumsPlan {
+    // Rounded up, so that bounds found by looking at activations do not each get a plan.
+    let a = 1;
+    while (a < aMagnitude) a *= 2;
+    let plan = this.runPlans.get(a);
+    if (plan === undefined) {
+      const limit = Math.floor(INT32_MAX / a);
+      const run = this.engine.wasm.planRun(this.pointer, this.layout.k, this.columns, limit);
+      plan = run < SHORT_RUN ? SPLIT : { sums: SUMS.runs, run };
+      this.runPlans.set(a, plan);
+    }
+    return plan;
+  }
+
+  /** Columns of all panels, whatever matrix they are of. */
+  private get columns(): number {
+    const { n, matrices } = this.layout;
+    return ((n + 7) & ~7) * matrices;
   }
 }
 

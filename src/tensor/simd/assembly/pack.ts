@@ -74,6 +74,43 @@ function absPairs(b: v128): v128 {
   return i32x4.dot_i16x8_s(b, v128.or(i16x8.shr_s(b, 15), i16x8.splat(1)));
 }
 
+/** Adds four i32 lanes to four f64. */
+@inline
+function addTo(p: usize, x: v128): void {
+  const high = v128.shuffle<i32>(x, x, 2, 3, 2, 3);
+  v128.store(p, f64x2.add(v128.load(p), f64x2.convert_low_i32x4_s(x)));
+  v128.store(p, f64x2.add(v128.load(p, 16), f64x2.convert_low_i32x4_s(high)), 16);
+}
+
+/** Pairs whose sums of magnitudes, at most 2^16 each, i32 holds doubled. */
+const SAFE_PAIRS: i32 = 1 << 13;
+
+/**
+ * For each panel of eight columns of packed pairs, 16 f64 at `dst`: the sums of the columns' positive
+ * values, then of the magnitudes of their negative ones. Exact.
+ */
+export function columnSums(packed: usize, k: i32, n: i32, dst: usize): void {
+  const pairs = (k + 1) >> 1;
+  const one = i16x8.splat(1);
+  for (let j = 0; j < n; j += 8, dst += 128) {
+    memory.fill(dst, 0, 128);
+    for (let first = 0; first < pairs; first += SAFE_PAIRS) {
+      let sum0 = i32x4.splat(0), sum1 = sum0, abs0 = sum0, abs1 = sum0;
+      for (let i = min(SAFE_PAIRS, pairs - first); i > 0; --i, packed += 32) {
+        const b0 = v128.load(packed), b1 = v128.load(packed, 16);
+        sum0 = i32x4.add(sum0, i32x4.dot_i16x8_s(b0, one));
+        sum1 = i32x4.add(sum1, i32x4.dot_i16x8_s(b1, one));
+        abs0 = i32x4.add(abs0, absPairs(b0));
+        abs1 = i32x4.add(abs1, absPairs(b1));
+      }
+      addTo(dst, i32x4.shr_s(i32x4.add(abs0, sum0), 1));
+      addTo(dst + 32, i32x4.shr_s(i32x4.add(abs1, sum1), 1));
+      addTo(dst + 64, i32x4.shr_s(i32x4.sub(abs0, sum0), 1));
+      addTo(dst + 96, i32x4.shr_s(i32x4.sub(abs1, sum1), 1));
+    }
+  }
+}
+
 /** Pairs from `start` on, at most `most`, for which no column's `Σ|b|` exceeds the bound. */
 function fittingPairs(panel: usize, most: i32, bound: v128): i32 {
   let s0 = i32x4.splat(0), s1 = s0;

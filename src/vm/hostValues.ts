@@ -146,12 +146,29 @@ function partOf(
 }
 
 function quantizeFor(port: Port, { reals }: HostReals): ReturnType<typeof quantize> {
-  if (port.scale !== undefined) return quantize(reals, port.scale, port.dtype, port.name);
+  if (port.scale !== undefined) {
+    checkReals(port, reals);
+    return quantize(reals, port.scale, port.dtype, port.name);
+  }
   throw new InputError(
     "Value",
     `input "${port.name}" takes integers (${port.dtype}), reals were given; hand in { integers, dims }`,
     { name: port.name },
   );
+}
+
+/** Arithmetic on a bigint or a symbol would throw an error of the language. */
+function checkReals(port: Port, reals: ArrayLike<unknown>): void {
+  // The elements of a typed array are all of one kind.
+  const length = ArrayBuffer.isView(reals) ? Math.min(reals.length, 1) : reals.length;
+  for (let i = 0; i < length; i++) {
+    if (typeof reals[i] === "number") continue;
+    throw new InputError(
+      "NotANumber",
+      `element ${i} of input "${port.name}" is of type ${typeof reals[i]}; reals are numbers`,
+      { name: port.name },
+    );
+  }
 }
 
 function readIntegers(

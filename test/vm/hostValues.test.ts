@@ -119,6 +119,16 @@ describe("host values", () => {
     ],
     "no data at all": [{ token: null as unknown as HostValue }, "Value", /"token".*hand in/],
     NaN: [{ image: { reals: [0, NaN, 0, 0], dims: [2, 2] } }, "NotANumber", /element 1.*"image"/],
+    "bigints for reals": [
+      { image: { reals: new BigInt64Array(4), dims: [2, 2] } as unknown as HostValue },
+      "NotANumber",
+      /element 0.*"image" is of type bigint/,
+    ],
+    "a symbol for a real": [
+      { image: { reals: [0, Symbol("x"), 0, 0], dims: [2, 2] } as unknown as HostValue },
+      "NotANumber",
+      /element 1.*"image" is of type symbol/,
+    ],
   };
   for (const [name, [changes, code, message]] of Object.entries(refused)) {
     test(`refuses ${name}`, () => {

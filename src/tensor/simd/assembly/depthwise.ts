@@ -67,6 +67,83 @@ function tile2x8(
   v128.store(out, d0); v128.store(out, d1, 16);
 }
 
+/** Bytes of the weights of four channels for `row3x3`: five vectors of pairs. */
+const NINE_BYTES: usize = 5 * 16;
+
+/**
+ * Pairs the taps of a 3×3 kernel anew: those of the first two rows by column, and 2 with 3 and 4 with
+ * nothing of the last row, so that interleaved columns serve several positions.
+ */
+function pairNine(packed: usize, channels: i32, dst: usize): void {
+  for (let c = 0, end = (channels + 7) & ~7; c < end; c += 4, dst += NINE_BYTES) {
+    const w = packed + <usize>(c >> 3) * (5 << 5) + (<usize>(c & 4) << 2);
+    const p01 = v128.load(w), p23 = v128.load(w, 32), p45 = v128.load(w, 64);
+    const p67 = v128.load(w, 96), p8 = v128.load(w, 128); // tap 9 is zero
+    v128.store(dst, v128.shuffle<i16>(p01, p23, 0, 9, 2, 11, 4, 13, 6, 15));
+    v128.store(dst, v128.shuffle<i16>(p01, p45, 1, 8, 3, 10, 5, 12, 7, 14), 16);
+    v128.store(dst, v128.shuffle<i16>(p23, p45, 0, 9, 2, 11, 4, 13, 6, 15), 32);
+    v128.store(dst, p67, 48);
+    v128.store(dst, p8, 64);
+  }
+}
+
+/** Four channels of a position in one row and the one below, or of two positions. */
+@inline
+function columns(p: usize, q: usize): v128 {
+  return interleaveLow(v128.load64_zero(p), v128.load64_zero(q));
+}
+
+/**
+ * Four channels by `count` positions of a row, of a 3×3 kernel without dilation. `r0`…: the input rows
+ * under it, whose positions are `ld` apart; one position past the last tap is read, and not used.
+ */
+function row3x3(
+  r0: usize, r1: usize, r2: usize, ld: usize, w: usize, count: i32, out: usize, ldo: usize,
+): void {
+  const w0 = v128.load(w), w1 = v128.load(w, 16), w2 = v128.load(w, 32);
+  const w3 = v128.load(w, 48), w4 = v128.load(w, 64);
+  let v0 = columns(r0, r1);
+  r0 += ld; r1 += ld;
+  let v1 = columns(r0, r1);
+  let h0 = columns(r2, r2 + ld);
+  r2 += ld;
+  let x = v128.load64_zero(r2 + ld);
+  let h1 = interleaveLow(v128.load64_zero(r2), x);
+  r2 += ld;
+  for (; count > 0; --count, out += ldo) {
+    r0 += ld; r1 += ld; r2 += ld;
+    const v2 = columns(r0, r1), next = v128.load64_zero(r2);
+    const h2 = interleaveLow(x, next);
+    const sum = mac(mac(i32x4.dot_i16x8_s(v0, w0), v1, w1), v2, w2);
+    v128.store(out, mac(mac(sum, h0, w3), h2, w4));
+    v0 = v1; v1 = v2; h0 = h1; h1 = h2; x = next;
+  }
+}
+
+/** As `row3x3`, for every second position of the input. */
+function row3x3By2(
+  r0: usize, r1: usize, r2: usize, ld: usize, w: usize, count: i32, out: usize, ldo: usize,
+): void {
+  const w0 = v128.load(w), w1 = v128.load(w, 16), w2 = v128.load(w, 32);
+  const w3 = v128.load(w, 48), w4 = v128.load(w, 64);
+  let v0 = columns(r0, r1), h0 = columns(r2, r2 + ld);
+  const step = ld << 1;
+  for (; count > 0; --count, out += ldo) {
+    const v1 = columns(r0 + ld, r1 + ld);
+    r0 += step; r1 += step; r2 += step;
+    const v2 = columns(r0, r1), h2 = columns(r2, r2 + ld);
+    const sum = mac(mac(i32x4.dot_i16x8_s(v0, w0), v1, w1), v2, w2);
+    v128.store(out, mac(mac(sum, h0, w3), h2, w4));
+    v0 = v2; h0 = h2;
+  }
+}
+
+/** Whether `row3x3` or `row3x3By2` serves. */
+function isNine(w: Window): bool {
+  const dense = w.dilationY == 1 && w.dilationX == 1 && w.strideX <= 2;
+  return dense && w.kernelHeight == 3 && w.kernelWidth == 3;
+}
+
 /** One position by 4 of the 8 channels, in i64: `x − 1` cannot wrap where a pair's product x is 2^31. */
 @inline
 function wide4(out: usize, pairs: i32, sums: usize): void {
@@ -155,7 +232,8 @@ export function depthwiseScratchBytes(window: usize): usize {
   const channels = <usize>(w.channels + 7) & ~7;
   const taps = <usize>(w.kernelHeight * w.kernelWidth + 1);
   const ring = <usize>ringRows(w) * <usize>paddedWidth(w) * (channels << 1);
-  return ring + channels * <usize>stripPositions(w.channels) * 12 + taps * 20 + 64;
+  const nine = channels * (NINE_BYTES / 4) + (channels << 1); // and a position that is only read
+  return ring + channels * <usize>stripPositions(w.channels) * 12 + taps * 20 + nine + 64;
 }
 
 /**
@@ -177,7 +255,10 @@ export function depthwise(args: usize): void {
   const narrow = strip + <usize>block * ldStrip;
   const pairSums = narrow + <usize>block * (ldPixel << 1);
   const taps = pairSums + (<usize>pairs << 5);
-  const ring = (taps + (<usize>pairs << 3) + 15) & ~15;
+  const weights = (taps + (<usize>pairs << 3) + 15) & ~15;
+  const ring = weights + <usize>((channels + 7) & ~7) * (NINE_BYTES / 4);
+  const nine = !wide && isNine(w);
+  if (nine) pairNine(c.b, channels, weights);
   const step = <usize>w.strideX * ldPixel;
   let loaded = -w.padTop; // the first row that is not in the ring yet
   let dst = c.dst;
@@ -201,8 +282,17 @@ export function depthwise(args: usize): void {
     for (let ox = 0; ox < w.outWidth; ox += block) {
       const count = min(block, w.outWidth - ox);
       let x = ring + <usize>ox * step, out = strip;
-      for (let i = 0; i < count; i += POSITIONS, x += 2 * step, out += 2 * ldStrip) {
-        positionPair(wide, x, step, taps, pairs, c.b, out, ldStrip, channels, pairSums);
+      if (nine) {
+        const r0 = x + load<u32>(taps), r1 = x + load<u32>(taps, 12), r2 = x + load<u32>(taps, 24);
+        for (let g: usize = 0; g < ldPixel; g += 8) {
+          const own = weights + g * (NINE_BYTES / 8);
+          if (w.strideX == 1) row3x3(r0 + g, r1 + g, r2 + g, ldPixel, own, count, out + 2 * g, ldStrip);
+          else row3x3By2(r0 + g, r1 + g, r2 + g, ldPixel, own, count, out + 2 * g, ldStrip);
+        }
+      } else {
+        for (let i = 0; i < count; i += POSITIONS, x += 2 * step, out += 2 * ldStrip) {
+          positionPair(wide, x, step, taps, pairs, c.b, out, ldStrip, channels, pairSums);
+        }
       }
       finish(e, wide, strip, ldStrip, count, 0, channels, dst, c.dstRowBytes, narrow);
       dst += <usize>count * c.dstRowBytes;

@@ -82,7 +82,8 @@ module.exports = {
       from: {},
       to: {
         path: "^src/.*index\\.ts$",
-        pathNot: "^src/((opcodes|vm|compiler|analysis|module|tensor/(reference|simd|tfjs))/)?index\\.ts$",
+        pathNot:
+          "^src/((opcodes|vm|compiler|analysis|module|tensor/(reference|simd|tfjs))/)?index\\.ts$",
       },
     },
     { name: "no-cycles", severity: "error", from: {}, to: { circular: true } },

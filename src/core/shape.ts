@@ -77,7 +77,10 @@ export function broadcastShapes(shapes: readonly Shape[]): Shape {
       const current = result[lead + axis]!;
       if (dim === current || dim === 1) continue;
       if (current !== 1) {
-        throw new Trap("ShapeMismatch", `shapes ${shapes.map(formatShape).join(" and ")} do not broadcast`);
+        throw new Trap(
+          "ShapeMismatch",
+          `shapes ${shapes.map(formatShape).join(" and ")} do not broadcast`,
+        );
       }
       result[lead + axis] = dim;
     }

@@ -103,7 +103,11 @@ export interface Kernels<T extends Tensor = Tensor> {
   lutInterpolate(
     x: T,
     table: T,
-    attributes: { readonly segmentsLog2: number; readonly guardBits: number; readonly dtype: Dtype },
+    attributes: {
+      readonly segmentsLog2: number;
+      readonly guardBits: number;
+      readonly dtype: Dtype;
+    },
   ): T;
 
   binary(op: BinaryOp, a: T, b: T, shape: Shape): T;

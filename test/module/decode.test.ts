@@ -80,7 +80,9 @@ describe("the container", () => {
     for (const bytes of ["", "aivm", "\x98\xa4aivn", "\x08\x07\x12\x07pytorch", "PK\x03\x04"]) {
       expect(codeOf(new Uint8Array(Buffer.from(bytes, "latin1")))).toBe("Signature");
     }
-    expect(codeOf(join(container({}).subarray(0, 6), pack(2), container({}).subarray(7)))).toBe("FormatVersion");
+    expect(codeOf(join(container({}).subarray(0, 6), pack(2), container({}).subarray(7)))).toBe(
+      "FormatVersion",
+    );
     expect(codeOf(withConfiguration([2, 1, [], [], [], []]))).toBe("IsaVersion");
   });
 

@@ -4,7 +4,7 @@ import { HostError } from "../../src/core/errors.js";
 import type { Shape } from "../../src/core/shape.js";
 import { elementCount } from "../../src/core/shape.js";
 import { evaluateExact, type ExactValue } from "../../src/opcodes/evaluate.js";
-import type { Tensor } from "../../src/tensor/backend.js";
+import type { SimdTensor } from "../../src/tensor/simd/tensor.js";
 import { describeBackend } from "./suite.js";
 import { createSimdBackend, createSimdBackendSync } from "../../src/tensor/simd/index.js";
 
@@ -42,16 +42,16 @@ function randomValue(dtype: Dtype, shape: Shape, bits = DTYPE_INFO[dtype].bits):
   return { dtype, shape, values: Array.from({ length: elementCount(shape) }, one) };
 }
 
-function upload({ dtype, shape, values }: ExactValue): Tensor & never {
+function upload({ dtype, shape, values }: ExactValue): SimdTensor {
   const data = newArray(dtype, values.length);
   values.forEach((value, i) => {
     if (data instanceof BigInt64Array) data[i] = value;
     else data[i] = Number(value);
   });
-  return backend.upload(dtype, shape, new Uint8Array(data.buffer)) as Tensor & never;
+  return backend.upload(dtype, shape, new Uint8Array(data.buffer));
 }
 
-function expectEqual(actual: Tensor & never, expected: ExactValue): void {
+function expectEqual(actual: SimdTensor, expected: ExactValue): void {
   expect(actual.dtype).toBe(expected.dtype);
   expect(actual.shape).toEqual(expected.shape);
   const bytes = backend.download(actual);
@@ -105,11 +105,11 @@ function chain(options: {
 
   const operands = [a, b, bias, m, s, table].map(upload);
   const [ta, tb, tbias, tm, ts, ttable] = operands as [never, never, never, never, never, never];
-  const steps: (Tensor & never)[] = [];
-  const next = (x: Tensor): Tensor & never => {
+  const steps: SimdTensor[] = [];
+  const next = (x: SimdTensor): SimdTensor => {
     if (keep.includes(steps.length)) x.refs = 2;
-    steps.push(x as Tensor & never);
-    return x as Tensor & never;
+    steps.push(x);
+    return x;
   };
   const y0 = next(kernels.conv(ta, tb, conv, exactA.shape));
   const y1 = next(kernels.binary("add", y0, tbias, exactB.shape));
@@ -155,7 +155,7 @@ describe("deferred contractions", () => {
     const y1 = evaluateExact("rescale", { multiplier: 77, shift: 8, ...output }, [y0])[0]!;
     const y2 = evaluateExact("clamp", { lo: -500n, hi: 800000n }, [y1])[0]!;
     const y3 = evaluateExact("cast", { dtype: "i16" }, [y2])[0]!;
-    let x: Tensor = kernels.matmul(upload(a), upload(b), attributes, y0.shape);
+    let x: SimdTensor = kernels.matmul(upload(a), upload(b), attributes, y0.shape);
     x = kernels.rescale(x as never, 77, 8, output);
     x = kernels.clamp(x as never, -500n, 800000n);
     x = kernels.cast(x as never, "i16");

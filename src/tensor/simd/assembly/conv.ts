@@ -147,7 +147,7 @@ function gatherAs<D>(c: Contraction, first: i32, rows: i32, dst: usize, ldDst: u
 
 /** Rows of a block: whole tiles, whose part of A stays in the first-level cache. */
 function blockRows(k: i32): i32 {
-  return min(max(12288 / max(k, 1) / 6, 1), 8) * 6;
+  return min(max(6144 / max(k, 1) / 6, 1), 8) * 6;
 }
 
 /** Columns of a block, so that a strip stays in the first-level cache. */

@@ -1,13 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { calibrate } from "../../src/analysis/calibrate.js";
-import { openFloatModel } from "../../src/analysis/floatModel.js";
-import { compile } from "../../src/compiler/compile.js";
 import type { AttributeValue } from "../../src/compiler/onnx/modelBuilder.js";
-import { ModelBuilder, tensor } from "../../src/compiler/onnx/modelBuilder.js";
-import type { HostArray } from "../../src/core/hostArray.js";
-import { createReferenceBackend } from "../../src/tensor/reference/index.js";
-import { instantiate } from "../../src/vm/instance.js";
-import { SeededRandom } from "../support/seededRandom.js";
+import { tensor } from "../../src/compiler/onnx/modelBuilder.js";
+import type { OperatorCase } from "../support/compiler/operatorCase.js";
+import { sqnrDb } from "../support/compiler/operatorCase.js";
 
 /**
  * Every operator that is lowered, alone or with what fuses into it, against onnxruntime-web,
@@ -18,24 +13,18 @@ import { SeededRandom } from "../support/seededRandom.js";
  * arguments of 16 bits.
  */
 const BOUND = { fx16: 60, fx16w8: 34, fx8: 28, fx32: 72 } as const;
-type Precision = keyof typeof BOUND;
 
-interface Case {
-  readonly name: string;
-  readonly inputs: Readonly<Record<string, readonly number[]>>;
-  /** Spread of the random inputs. */
-  readonly spread?: number;
-  readonly build: (b: ModelBuilder, random: (count: number, spread?: number) => number[]) => void;
-  readonly precisions?: readonly Precision[];
-}
-
-const unary = (op: string, attributes: Record<string, AttributeValue> = {}, spread = 4): Case => ({
+const unary = (
+  op: string,
+  attributes: Record<string, AttributeValue> = {},
+  spread = 4,
+): OperatorCase => ({
   name: op,
   inputs: { x: [1, 3, 5, 7] },
   spread,
   build: (b) => b.node(op, ["x"], ["y"], attributes),
 });
-const binary = (op: string, a: number[], b: number[]): Case => ({
+const binary = (op: string, a: number[], b: number[]): OperatorCase => ({
   name: `${op} [${String(a)}] [${String(b)}]`,
   inputs: { a, b },
   build: (m) => m.node(op, ["a", "b"], ["y"]),
@@ -46,7 +35,7 @@ const conv = (
   w: number[],
   attributes: Record<string, AttributeValue>,
   after: readonly string[] = [],
-): Case => ({
+): OperatorCase => ({
   name,
   inputs: { x },
   precisions: ["fx16", "fx16w8", "fx8", "fx32"],
@@ -70,7 +59,7 @@ const conv = (
   },
 });
 
-const CASES: readonly Case[] = [
+const CASES: readonly OperatorCase[] = [
   conv("Conv 3×3, padded", [2, 3, 8, 9], [5, 3, 3, 3], { pads: [1, 1, 1, 1] }),
   conv("Conv 1×1", [1, 8, 5, 5], [4, 8, 1, 1], {}),
   conv("Conv, strides, dilations, uneven pads", [1, 2, 11, 12], [3, 2, 3, 2], {
@@ -233,7 +222,7 @@ const CASES: readonly Case[] = [
       });
     },
   },
-  ...["half_pixel", "asymmetric", "align_corners"].flatMap((mode): Case[] =>
+  ...["half_pixel", "asymmetric", "align_corners"].flatMap((mode): OperatorCase[] =>
     ["nearest", "linear"].map((kind) => ({
       name: `Resize ${kind} ${mode}`,
       inputs: { x: [1, 2, 4, 5] },
@@ -258,58 +247,3 @@ describe("operators against onnxruntime", () => {
     }
   }
 });
-
-/** Signal to quantisation noise of output y over three samples. */
-async function sqnrDb(test: Case, precision: Precision): Promise<number> {
-  const random = new SeededRandom(1);
-  const normal = (count: number, spread = 1): number[] =>
-    Array.from({ length: count }, () => {
-      // Twelve uniforms make a normal value without transcendental functions.
-      let sum = -6;
-      for (let i = 0; i < 12; i++) sum += random.int(0, 1_000_000) / 1_000_000;
-      return Math.fround(sum * spread);
-    });
-  const b = new ModelBuilder(17);
-  for (const [name, dims] of Object.entries(test.inputs)) b.input(name, "float32", dims);
-  test.build(b, normal);
-  b.output("y", "float32");
-  const model = b.encode();
-  const sample = (): Map<string, HostArray> =>
-    new Map(
-      Object.entries(test.inputs).map(([name, dims]) => {
-        const count = dims.reduce((product, d) => product * d, 1);
-        const data = Float32Array.from(normal(count, test.spread ?? 1));
-        return [name, { elementType: "float32", dims, data }];
-      }),
-    );
-  const samples = [sample(), sample(), sample()];
-  const calibration = await calibrate(model, samples);
-  const { bytes } = compile(model, { calibration, precision });
-  const backend = createReferenceBackend();
-  const instance = instantiate(bytes, { backend });
-  const float = await openFloatModel(model);
-  let signal = 0;
-  let noise = 0;
-  for (const inputs of samples) {
-    const expected = (await float.run(inputs)).get("y")!;
-    const result = instance.runSync({
-      inputs: Object.fromEntries(
-        Array.from(inputs, ([name, { dims, data }]) => [
-          name,
-          { dims, reals: data as Float32Array },
-        ]),
-      ),
-    });
-    const { y } = result.outputs!;
-    expect(y!.shape).toEqual(expected.dims);
-    y!.reals("float64").forEach((v, k) => {
-      const exact = Number(expected.data[k]);
-      signal += exact * exact;
-      noise += (v - exact) * (v - exact);
-    });
-  }
-  await float.dispose();
-  instance.dispose();
-  backend.dispose();
-  return 10 * Math.log10(signal / noise);
-}

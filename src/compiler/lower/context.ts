@@ -1,4 +1,5 @@
 import type { Dtype } from "../../core/dtype.js";
+import { DTYPE_INFO } from "../../core/dtype.js";
 import { CompileError, InternalError } from "../../core/errors.js";
 import type { Calibration, TensorRange } from "../calibration.js";
 import type { FixedValue } from "../fixed/fixedGraph.js";
@@ -8,7 +9,7 @@ import { connections, constantNumbers, isFloat, nodeError } from "../graph.js";
 import type { Profile } from "./profile.js";
 import { limitOf } from "./profile.js";
 import type { ChannelScale, Format, Lowered, Real, Scale } from "./real.js";
-import { format, identityAxes, mapScale, sameFormat, scaleAt } from "./real.js";
+import { format, identityAxes, mapScale, maxScale, sameFormat, scaleAt } from "./real.js";
 import { roundScale, toMultiplier, toMultipliers } from "./scale.js";
 
 /** How one value of the model is held, for the report. */
@@ -37,6 +38,7 @@ export class LoweringContext {
   readonly #consumers: ReadonlyMap<string, readonly GraphNode[]>;
   readonly #producers: ReadonlyMap<string, GraphNode>;
   readonly #values = new Map<string, Lowered>();
+  readonly #deferred = new Map<string, () => Lowered>();
   readonly #reordered = new Map<FixedValue, Map<string, FixedValue>>();
 
   constructor(graph: Graph, calibration: Calibration, profile: Profile) {
@@ -114,10 +116,13 @@ export class LoweringContext {
     return found;
   }
 
+  /** What calibration saw; of a value that a pass made up, what it saw once that is reshaped. */
   rangeOf(name: string): TensorRange | undefined {
-    return Object.hasOwn(this.calibration.tensors, name)
-      ? this.calibration.tensors[name]
-      : undefined;
+    if (Object.hasOwn(this.calibration.tensors, name)) return this.calibration.tensors[name];
+    const reader = this.soleConsumer(name);
+    if (reader?.opType !== "Reshape") return undefined;
+    const range = this.rangeOf(reader.outputs[0]!);
+    return range === undefined ? undefined : { ...range, channels: [] };
   }
 
   // --- values ---------------------------------------------------------------------------------
@@ -127,15 +132,26 @@ export class LoweringContext {
     if (lowered.format !== undefined) this.#report(name, lowered.format);
   }
 
+  /** Defines a value only if it is read: what contractions take as weights has another form there. */
+  defer(name: string, make: () => Lowered): void {
+    this.#deferred.set(name, make);
+  }
+
   /** The program's value for a value of the model; constants become parameters when first read. */
   get(name: string): Lowered {
     const found = this.#values.get(name);
     if (found !== undefined) return found;
+    const deferred = this.#deferred.get(name);
+    if (deferred !== undefined) {
+      const made = deferred();
+      this.define(name, made);
+      return made;
+    }
     const constant = this.constant(name);
     if (constant === undefined)
       throw new InternalError(`"${name}" is read before it is lowered`, { name });
     const lowered = isFloat(constant.elementType)
-      ? this.realConstant(constant)
+      ? this.realConstant(constant.dims, finiteNumbers(constant, name))
       : this.integerConstant(constant);
     this.#values.set(name, lowered);
     return lowered;
@@ -151,14 +167,13 @@ export class LoweringContext {
   }
 
   /** A real constant in i32 with 24 bits, so that its own rounding does not show. */
-  realConstant(constant: ConstantTensor): Real {
-    const values = constantNumbers(constant);
+  realConstant(dims: readonly number[], values: Float64Array): Real {
     const greatest = values.reduce((max, v) => Math.max(max, Math.abs(v)), 0);
     const scale = roundScale(greatest === 0 ? 1 : greatest / 0x7fffff);
     const integers = values.map((v) => Math.floor(v / scale + 0.5));
     return {
-      value: this.builder.constant("i32", constant.dims, integers),
-      axes: identityAxes(constant.dims.length),
+      value: this.builder.constant("i32", dims, integers),
+      axes: identityAxes(dims.length),
       format: format("i32", scale, 0, [-0x800000, 0x7fffff]),
     };
   }
@@ -341,18 +356,31 @@ export class LoweringContext {
     );
   }
 
-  /** `x` in another format: one rescale, or nothing where the format is the same. */
+  /** `x` in another format: one rescale; a clamp or nothing where only the interval may differ. */
   requantise(x: Real, target: Format): Real {
-    if (sameFormat(x.format, target)) return x;
+    if (sameFormat(x.format, target)) {
+      if (x.format.lo >= target.lo && x.format.hi <= target.hi) return x;
+      return { value: this.clamped(x.value, target), axes: x.axes, format: target };
+    }
     const unbiased = this.withoutZeroPoint(x);
     const value = this.rescaled(unbiased, scaleRatio(unbiased.format.scale, target.scale), target);
     return { value, axes: x.axes, format: target };
   }
 
+  widened(x: FixedValue, dtype: Dtype): FixedValue {
+    return x.dtype === dtype ? x : this.builder.op("cast", { dtype }, [x], dtype, x.shape);
+  }
+
+  /** Integers limited to an interval. */
+  clamped(value: FixedValue, { lo, hi }: { readonly lo: number; readonly hi: number }): FixedValue {
+    const bounds = { lo: BigInt(lo), hi: BigInt(hi) };
+    return this.builder.op("clamp", bounds, [value], value.dtype, value.shape);
+  }
+
   /** The same reals with a zero point of 0, wider where that needs room. */
   withoutZeroPoint(x: Real): Real {
     if (x.format.zeroPoint === 0) return x;
-    const wide = this.builder.op("cast", { dtype: "i32" }, [x.value], "i32", x.value.shape);
+    const wide = this.widened(x.value, "i32");
     const shift = this.builder.scalar("i32", BigInt(x.format.zeroPoint));
     const value = this.builder.op("sub", {}, [wide, shift], "i32", x.value.shape);
     const { zeroPoint, lo, hi } = x.format;
@@ -439,14 +467,15 @@ export class LoweringContext {
   #report(name: string, held: Format): void {
     const range = this.rangeOf(name);
     const scales = typeof held.scale === "number" ? [held.scale] : held.scale.scales;
+    const greatest = maxScale(held.scale);
     const limits = [
-      (held.lo - held.zeroPoint - 0.5) * Math.max(...scales),
-      (held.hi - held.zeroPoint + 0.5) * Math.max(...scales),
+      (held.lo - held.zeroPoint - 0.5) * greatest,
+      (held.hi - held.zeroPoint + 0.5) * greatest,
     ] as const;
     this.reports.push({
       name,
       dtype: held.dtype,
-      scale: [Math.min(...scales), Math.max(...scales)],
+      scale: [scales.reduce((a, b) => Math.min(a, b)), greatest],
       zeroPoint: held.zeroPoint,
       range: range === undefined ? undefined : [range.min, range.max],
       clipped: range === undefined ? 0 : clippedValues(range, limits),
@@ -498,6 +527,27 @@ function clippedValues(range: TensorRange, [lo, hi]: readonly [number, number]):
     if (Math.max(inner, outer) > hi || Math.min(inner, outer) < lo) clipped += count;
   }
   return clipped;
+}
+
+/** The dtypes to which the operands of a product must be widened so that the pair exists. */
+export function pairedDtypes(a: Dtype, b: Dtype): readonly [Dtype, Dtype] {
+  const bits = (dtype: Dtype): number => DTYPE_INFO[dtype].bits;
+  if (b === "u8" && a !== "u8") return pairedDtypes(a, "i16");
+  if (a === "u8" && bits(b) > 8) return pairedDtypes("i16", b);
+  if (bits(a) < bits(b)) return [b, b];
+  return a === "i32" && b === "i8" ? [a, "i16"] : [a, b];
+}
+
+/** @throws CompileError for NaN and infinities, which no scale reaches */
+export function finiteNumbers(constant: ConstantTensor, name: string): Float64Array {
+  const values = Float64Array.from(constantNumbers(constant));
+  const bad = values.find((v) => v - v !== 0);
+  if (bad === undefined) return values;
+  throw new CompileError(
+    "NotFinite",
+    `constant "${name}" holds ${String(bad)}, which fixed point cannot; replace it by a finite number`,
+    { name },
+  );
 }
 
 /** The program's dtype for an integer type of the model. */

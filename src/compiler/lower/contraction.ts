@@ -4,17 +4,17 @@ import type { FixedValue } from "../fixed/fixedGraph.js";
 import type { Dim, GraphNode } from "../graph.js";
 import { floatAttribute, intAttribute, intsAttribute, nodeError } from "../graph.js";
 import type { LoweringContext } from "./context.js";
-import { scaleRatio } from "./context.js";
+import { pairedDtypes, scaleRatio } from "./context.js";
 import { finish, multiplyScales } from "./finish.js";
 import { limitOf } from "./profile.js";
 import type { Format, Real, Scale } from "./real.js";
 import { channelsLast, format, identityAxes, mapScale, maxScale } from "./real.js";
 import { roundScale } from "./scale.js";
 import type { QuantisedWeights, WeightSource } from "./weights.js";
-import { keepColumns, quantiseColumns, weightSource } from "./weights.js";
+import { dequantised, keepColumns, quantiseColumns, weightSource } from "./weights.js";
 
 /** Bits that the values of an activation may use, its clamp included. */
-export function activationBits(f: Format): number {
+function activationBits(f: Format): number {
   return f.dtype === "i32" ? 24 : f.dtype === "i16" ? 16 : 8;
 }
 
@@ -32,7 +32,7 @@ function activationInterval({ lo, hi, zeroPoint }: Format): readonly [number, nu
  * An activation as contractions read it: narrowed to the profile's width where it is wider. What
  * a quantised model already holds in 8 bits stays as it is.
  */
-export function contractionInput(ctx: LoweringContext, x: Real, channelAxis?: number): Real {
+function contractionInput(ctx: LoweringContext, x: Real, channelAxis?: number): Real {
   const { contractionInput: width } = ctx.profile;
   const { scale } = x.format;
   const foldable = typeof scale === "number" || scale.axis === channelAxis;
@@ -68,7 +68,13 @@ function biasOf(ctx: LoweringContext, node: GraphNode, index: number, outputs: n
   if (source === undefined)
     throw nodeError("NotConstant", node, `the bias "${name}" must be a constant`);
   const reals = Array.from(dequantised(source));
-  return reals.length === 1 ? new Array<number>(outputs).fill(reals[0]!) : reals;
+  if (reals.length === 1) return new Array<number>(outputs).fill(reals[0]!);
+  if (reals.length === outputs && source.dims.at(-1) === outputs) return reals;
+  throw nodeError(
+    "UnsupportedShape",
+    node,
+    `the bias "${name}" of [${source.dims.join(",")}] must be one row of ${String(outputs)}`,
+  );
 }
 
 interface Matrix {
@@ -141,14 +147,6 @@ function matrixFor(
   return { weights, sums, bias: integers, accumulator: wide ? "i64" : "i32" };
 }
 
-/** Dtypes that `a` must be widened to so that the pair exists. */
-function pairedDtype(a: Dtype, b: Dtype): Dtype {
-  if (a === "u8" && b !== "i8" && b !== "u8") return "i16";
-  if (a === "i8" && b === "i16") return "i16";
-  if ((a === "i8" || a === "i16" || a === "u8") && b === "i32") return "i32";
-  return a;
-}
-
 /** Accumulate, add the bias, and let `finish` round. */
 function finishSums(
   ctx: LoweringContext,
@@ -177,10 +175,6 @@ function finishSums(
 /** Bits of an activation once it is widened: a u8 needs one more for its sign. */
 function bitsAs(f: Format, dtype: Dtype): number {
   return f.dtype === "u8" && dtype !== "u8" ? 9 : activationBits(f);
-}
-
-function widened(ctx: LoweringContext, x: FixedValue, dtype: Dtype): FixedValue {
-  return x.dtype === dtype ? x : ctx.builder.op("cast", { dtype }, [x], dtype, x.shape);
 }
 
 export function lowerConv(ctx: LoweringContext, node: GraphNode): void {
@@ -219,12 +213,9 @@ export function lowerConv(ctx: LoweringContext, node: GraphNode): void {
   const shape = ctx.shapeOf(node.outputs[0]!);
   const axes = channelsLast(rank);
   const { builder } = ctx;
-  const a = widened(ctx, x.value, pairedDtype(x.value.dtype, matrix.weights.dtype));
-  const b = builder.constant(
-    matrix.weights.dtype,
-    [...kernel, perGroup, outputs],
-    matrix.weights.integers,
-  );
+  const [left, right] = pairedDtypes(x.value.dtype, matrix.weights.dtype);
+  const a = ctx.widened(x.value, left);
+  const b = builder.constant(right, [...kernel, perGroup, outputs], matrix.weights.integers);
   const sums = builder.op(
     "conv",
     {
@@ -245,6 +236,8 @@ export function lowerConv(ctx: LoweringContext, node: GraphNode): void {
 }
 
 export function lowerMatMul(ctx: LoweringContext, node: GraphNode): void {
+  if (node.inputs.slice(0, 2).some((name) => ctx.shapeOf(name).length < 2))
+    throw nodeError("UnsupportedRank", node, "a product with a vector is not supported");
   const source = weightSource(ctx, node, 1);
   if (source?.dims.length === 2) {
     lowerProduct(
@@ -263,13 +256,12 @@ export function lowerMatMul(ctx: LoweringContext, node: GraphNode): void {
     return ctx.logical(contractionInput(ctx, x));
   }) as [Real, Real];
   const shape = ctx.shapeOf(node.outputs[0]!);
-  if (a.axes.length < 2 || b.axes.length < 2)
-    throw nodeError("UnsupportedRank", node, "a product with a vector is not supported");
   const scale = multiplyScales(a.format.scale, b.format.scale);
   const accumulator =
     a.value.dtype === "i8" && b.value.dtype === "i8" && innerBound(a) <= 0x1ffff ? "i32" : "i64";
-  const left = widened(ctx, a.value, pairedDtype(a.value.dtype, b.value.dtype));
-  const right = widened(ctx, b.value, pairedDtype(b.value.dtype, left.dtype));
+  const pair = pairedDtypes(a.value.dtype, b.value.dtype);
+  const left = ctx.widened(a.value, pair[0]);
+  const right = ctx.widened(b.value, pair[1]);
   const sums = builder.op(
     "matmul",
     { aBits: bitsAs(a.format, left.dtype), bBits: bitsAs(b.format, right.dtype), accumulator },
@@ -301,24 +293,10 @@ export function lowerGemm(ctx: LoweringContext, node: GraphNode): void {
       ? source
       : { dims: source.dims, values: Float64Array.from(dequantised(source), (v) => v * alpha) };
   const bias = biasOf(ctx, node, 2, outputs).map((b) => b * beta);
-  if (bias.length !== outputs)
-    throw nodeError("UnsupportedShape", node, "the bias must be one row");
   const a = ctx.real(node.inputs[0]!, node);
   const x =
     (intAttribute(node, "transA") ?? 0) === 1 ? { ...a, axes: a.axes.map((axis) => 1 - axis) } : a;
   lowerProduct(ctx, node, x, scaled, transposed, bias);
-}
-
-/** The reals of a source. */
-function dequantised({ dims, values, quantised }: WeightSource): ArrayLike<number> {
-  if (quantised === undefined) return values;
-  const { scales, axis } = quantised;
-  const inner = dims.slice(axis + 1).reduce((a, b) => a * b, 1);
-  const length = dims[axis] ?? 1;
-  return Float64Array.from(
-    values,
-    (v, i) => v * scales[scales.length === 1 ? 0 : Math.floor(i / inner) % length]!,
-  );
 }
 
 /** […, K] by a constant [K, N] (or its transpose) plus a row. */
@@ -344,7 +322,8 @@ function lowerProduct(
   const matrix = matrixFor(ctx, x, source, order, outputs, transposed ? 0 : 1, (k) => k, bias);
   const shape = ctx.shapeOf(node.outputs[0]!);
   const { builder } = ctx;
-  const a = widened(ctx, x.value, pairedDtype(x.value.dtype, matrix.weights.dtype));
+  const [left, right] = pairedDtypes(x.value.dtype, matrix.weights.dtype);
+  const a = ctx.widened(x.value, left);
   const sums = builder.op(
     "matmul",
     {
@@ -352,7 +331,7 @@ function lowerProduct(
       bBits: matrix.weights.bits,
       accumulator: matrix.accumulator,
     },
-    [a, builder.constant(matrix.weights.dtype, [rows, outputs], matrix.weights.integers)],
+    [a, builder.constant(right, [rows, outputs], matrix.weights.integers)],
     matrix.accumulator,
     shape,
   );

@@ -1,13 +1,15 @@
 /** Sums, differences, products, extremes, activations and quantisation, element by element. */
+import { DTYPE_INFO } from "../../core/dtype.js";
 import type { FixedValue } from "../fixed/fixedGraph.js";
 import type { Dim, GraphNode } from "../graph.js";
 import { expressionAttribute, isFloat, nodeError } from "../graph.js";
 import type { LoweringContext } from "./context.js";
-import { integerDtype, scaleRatio } from "./context.js";
+import { integerDtype, pairedDtypes, scaleRatio } from "./context.js";
 import { finish, lowerFunction, multiplyScales, quantizedFormat, withInterval } from "./finish.js";
 import type { Format, Lowered, Real } from "./real.js";
 import { format, identityAxes, maxScale } from "./real.js";
 import { exponentOf, roundScale, scaleByPowerOfTwo } from "./scale.js";
+import { dequantised, dequantizedConstant } from "./weights.js";
 
 /** Operands of one rank and one order of axes, that of the first that spans the result. */
 export function aligned<L extends Lowered>(
@@ -142,7 +144,7 @@ export function lowerProduct(ctx: LoweringContext, node: GraphNode): void {
   const product = ctx.builder.op(
     "mul.wide",
     { accumulator },
-    [a.value, b.value],
+    paired(ctx, a.value, b.value),
     accumulator,
     shape,
   );
@@ -161,11 +163,16 @@ function inPairOrder([a, b]: readonly [Real, Real]): readonly [Real, Real] {
   return width[a.value.dtype] >= width[b.value.dtype] ? [a, b] : [b, a];
 }
 
+function paired(ctx: LoweringContext, a: FixedValue, b: FixedValue): FixedValue[] {
+  const [left, right] = pairedDtypes(a.dtype, b.dtype);
+  return [ctx.widened(a, left), ctx.widened(b, right)];
+}
+
 /** Integer operands of the model: the instruction itself. */
 export function lowerInteger(
   ctx: LoweringContext,
   node: GraphNode,
-  op: "add" | "sub" | "mul" | "min" | "max" | "div.trunc",
+  op: "add" | "sub" | "mul" | "min" | "max",
 ): boolean {
   const type = ctx.elementTypeOf(node.outputs[0]!);
   if (isFloat(type)) return false;
@@ -201,7 +208,7 @@ export function lowerExtreme(ctx: LoweringContext, node: GraphNode, op: "min" | 
   );
 }
 
-/** Relu and Clip that nothing could take in: a clamp in the operand's own format. */
+/** Relu and Clip that nothing could take in: a clamp in the operand's own format if that reaches. */
 export function lowerClamp(
   ctx: LoweringContext,
   node: GraphNode,
@@ -211,14 +218,17 @@ export function lowerClamp(
   const exact =
     typeof x.format.scale === "number" || interval.every((v) => v === 0 || !Number.isFinite(v));
   const input = exact ? x : ctx.requantise(x, format(x.format.dtype, maxScale(x.format.scale), 0));
+  const { lo, hi, zeroPoint, scale } = input.format;
+  const beyond =
+    interval[0] > (hi - zeroPoint) * maxScale(scale) ||
+    interval[1] < (lo - zeroPoint) * maxScale(scale);
+  if (beyond) {
+    const target = withInterval(ctx.chooseFormat(node.outputs[0]!, node, interval), interval);
+    ctx.define(node.outputs[0]!, ctx.requantise(input, target));
+    return;
+  }
   const target = withInterval(input.format, interval);
-  const value = ctx.builder.op(
-    "clamp",
-    { lo: BigInt(target.lo), hi: BigInt(target.hi) },
-    [input.value],
-    target.dtype,
-    input.value.shape,
-  );
+  const value = ctx.clamped(input.value, target);
   ctx.define(node.outputs[0]!, { value, axes: input.axes, format: target });
 }
 
@@ -232,23 +242,40 @@ export function lowerUnary(ctx: LoweringContext, node: GraphNode): void {
 /** Absolute values and negatives keep their format. */
 export function lowerSigned(ctx: LoweringContext, node: GraphNode, op: "abs" | "neg"): void {
   const source = ctx.get(node.inputs[0]!);
-  const x = source.format === undefined ? source : ctx.withoutZeroPoint(source as Real);
-  const value = ctx.builder.op(op, {}, [x.value], x.value.dtype, x.value.shape);
-  ctx.define(node.outputs[0]!, { ...x, value });
+  const apply = (x: FixedValue): FixedValue => ctx.builder.op(op, {}, [x], x.dtype, x.shape);
+  if (source.format === undefined) {
+    ctx.define(node.outputs[0]!, { ...source, value: apply(source.value) });
+    return;
+  }
+  const x = ctx.withoutZeroPoint(source as Real);
+  // Nothing unsigned has a negative.
+  const value = apply(x.value.dtype === "u8" ? ctx.widened(x.value, "i16") : x.value);
+  const { lo, hi } = x.format;
+  const limit = Number(DTYPE_INFO[value.dtype].max);
+  const interval =
+    op === "neg"
+      ? { lo: -hi, hi: Math.min(-lo, limit) }
+      : { lo: Math.max(lo, -hi, 0), hi: Math.min(Math.max(hi, -lo), limit) };
+  const held = { ...x.format, dtype: value.dtype, ...interval };
+  ctx.define(node.outputs[0]!, { ...x, value, format: held });
 }
 
 /** PRelu: x where it is not negative, slope · x elsewhere; both rounded once. */
 export function lowerPRelu(ctx: LoweringContext, node: GraphNode): void {
   const rank = ctx.shapeOf(node.outputs[0]!).length;
-  const slope = ctx.constant(node.inputs[1]!);
-  if (slope === undefined) throw nodeError("NotConstant", node, "the slope must be a constant");
   const input = ctx.withoutZeroPoint(ctx.real(node.inputs[0]!, node));
   const { operands, axes } = aligned(ctx, [input, ctx.real(node.inputs[1]!, node)], rank);
   const [x, factor] = operands as [Real, Real];
   const { builder } = ctx;
   const shape = physicalShape(ctx, node, axes);
   const [a, b] = inPairOrder([x, factor]);
-  const product = builder.op("mul.wide", { accumulator: "i64" }, [a.value, b.value], "i64", shape);
+  const product = builder.op(
+    "mul.wide",
+    { accumulator: "i64" },
+    paired(ctx, a.value, b.value),
+    "i64",
+    shape,
+  );
   const scale = multiplyScales(x.format.scale, factor.format.scale);
   finish(
     ctx,
@@ -285,11 +312,11 @@ export function lowerQuantize(ctx: LoweringContext, node: GraphNode): void {
 
 /** The integers of a quantised model, seen as reals: nothing to compute. */
 export function lowerDequantize(ctx: LoweringContext, node: GraphNode): void {
-  const constant = ctx.constant(node.inputs[0]!);
+  const constant = dequantizedConstant(ctx, node);
   if (constant !== undefined) {
-    // Weights and biases are read from where they are used; others become a real constant then.
-    if (ctx.consumersOf(node.outputs[0]!).every((c) => c.inputs.indexOf(node.outputs[0]!) > 0))
-      return;
+    const make = (): Lowered => ctx.realConstant(constant.dims, dequantised(constant));
+    ctx.defer(node.outputs[0]!, make);
+    return;
   }
   const held = quantizedFormat(ctx, node);
   const x = ctx.get(node.inputs[0]!);
@@ -300,12 +327,39 @@ export function lowerDequantize(ctx: LoweringContext, node: GraphNode): void {
       "the scale and zero point must be one constant for the whole tensor",
     );
   }
-  ctx.define(node.outputs[0]!, {
-    value: x.value,
-    axes: x.axes,
-    format: { ...held, dtype: x.value.dtype },
-  });
+  const real =
+    x.value.dtype === "i32" && held.zeroPoint === 0 && held.hi > 65_535
+      ? fromWide(ctx, node, x, held.scale as number)
+      : { value: x.value, axes: x.axes, format: held };
+  ctx.define(node.outputs[0]!, real);
 }
+
+/**
+ * Integers of 32 bits and more, as many of them as the calibrated range asks for: readers narrow
+ * a value by the interval of its integers.
+ * @param unit what an integer of 1 stands for
+ */
+function fromWide(ctx: LoweringContext, node: GraphNode, x: Lowered, unit: number): Real {
+  const range = ctx.rangeOf(node.outputs[0]!);
+  const { headroom } = ctx.profile.activation;
+  const reach =
+    range === undefined
+      ? WIDEST
+      : (Math.max(Math.abs(range.min), Math.abs(range.max)) * headroom) / unit;
+  const scale = reach <= WIDEST ? unit : roundScale((unit * reach) / WIDEST);
+  const limit = Math.min(Math.ceil((reach * unit) / scale), WIDEST);
+  const held = limit <= 32_767 ? format("i16", scale) : format("i32", scale, 0, [-limit, limit]);
+  return { value: ctx.rescaled(x, unit / scale, held), axes: x.axes, format: held };
+}
+
+/** The greatest integer of 24 bits, which contractions and sums of 32 bits still take. */
+const WIDEST = 0x7fffff;
+
+const exactly = (axes: readonly number[], value: FixedValue): Real => ({
+  value,
+  axes,
+  format: format(value.dtype, 1),
+});
 
 /** A cast between float types changes nothing; between integers it is an instruction. */
 export function lowerCast(ctx: LoweringContext, node: GraphNode): void {
@@ -316,11 +370,11 @@ export function lowerCast(ctx: LoweringContext, node: GraphNode): void {
       ctx.define(node.outputs[0]!, x);
       return;
     }
-    const value =
-      x.value.dtype === "bool"
-        ? ctx.builder.op("cast", { dtype: "i8" }, [x.value], "i8", x.value.shape)
-        : x.value;
-    ctx.define(node.outputs[0]!, { value, axes: x.axes, format: format(value.dtype, 1) });
+    const real =
+      x.value.dtype === "i32" || x.value.dtype === "i64"
+        ? fromWide(ctx, node, x, 1)
+        : exactly(x.axes, x.value.dtype === "bool" ? ctx.widened(x.value, "i8") : x.value);
+    ctx.define(node.outputs[0]!, real);
     return;
   }
   const dtype = integerDtype(to);

@@ -12,6 +12,7 @@ import { functionTable } from "./functionTable.js";
 import type { Format, Scale } from "./real.js";
 import { format, scaleAt } from "./real.js";
 import { powerOfTwo, roundScale } from "./scale.js";
+import { quantisationScales } from "./weights.js";
 
 /** A value in the format that was asked for, and the interval of its integers where that is known. */
 type Emission =
@@ -42,10 +43,8 @@ export function finish(
     if (next === undefined) break;
     const clamp = clampOf(ctx, next);
     if (clamp !== undefined) {
-      interval = [
-        Math.max(interval[0], clamp[0]),
-        Math.min(Math.max(interval[1], clamp[0]), clamp[1]),
-      ];
+      const within = (x: number): number => Math.min(Math.max(x, clamp[0]), clamp[1]);
+      interval = [within(interval[0]), within(interval[1])];
       ctx.absorbed.add(next);
       name = next.outputs[0]!;
       continue;
@@ -104,6 +103,7 @@ export function lowerFunction(
   const gated =
     channels === "perChannel" &&
     byChannel !== undefined &&
+    interval.every((bound) => !Number.isFinite(bound)) &&
     ctx.profile.activation.dtype === "i16" &&
     ctx.wantsChannels(node.outputs[0]!) &&
     vanishesAtZero(expression);
@@ -122,9 +122,7 @@ export function lowerFunction(
       const value = look(table, emitArgument(table.argument), target.dtype);
       const held = resultsOf(table, target);
       if (held.lo >= target.lo && held.hi <= target.hi) return { value, ...held };
-      const { lo, hi } = target;
-      const bounds = { lo: BigInt(lo), hi: BigInt(hi) };
-      return ctx.builder.op("clamp", bounds, [value], target.dtype, value.shape);
+      return ctx.clamped(value, target);
     }
     const wanted = target.scale;
     const gateFormat = format("i16", roundScale(GATE_REACH / 32_767));
@@ -205,19 +203,22 @@ function clampOf(ctx: LoweringContext, node: GraphNode): readonly [number, numbe
   return lo === undefined || hi === undefined ? undefined : [lo, hi];
 }
 
-/** Narrows a format's integers to an interval of reals. */
+/** Narrows a format's integers to an interval of reals; where its bounds cross, to the upper one. */
 export function withInterval(target: Format, [lo, hi]: readonly [number, number]): Format {
   const bound = (x: number, absent: number): number => {
     if (!Number.isFinite(x)) return absent;
     if (x === 0) return target.zeroPoint;
     return Math.floor(x / scaleAt(target.scale, 0) + 0.5) + target.zeroPoint;
   };
-  const least = Math.min(Math.max(bound(lo, target.lo), target.lo), target.hi);
+  const least = Math.min(Math.max(bound(Math.min(lo, hi), target.lo), target.lo), target.hi);
   const greatest = Math.max(Math.min(bound(hi, target.hi), target.hi), least);
   return { ...target, lo: least, hi: greatest };
 }
 
-/** The format that a QuantizeLinear with constant parameters, one for the tensor, states. */
+/**
+ * The format that a QuantizeLinear or DequantizeLinear with constant parameters, one for the
+ * tensor, states.
+ */
 export function quantizedFormat(ctx: LoweringContext, node: GraphNode): Format | undefined {
   const scale = ctx.constant(node.inputs[1]!);
   const zeroPointName = node.inputs[2];
@@ -226,11 +227,15 @@ export function quantizedFormat(ctx: LoweringContext, node: GraphNode): Format |
   if (scale === undefined || scale.data.length !== 1) return undefined;
   if (zeroPointName !== undefined && zeroPointName !== "" && zeroPoint === undefined)
     return undefined;
-  const dtype = integerDtype(zeroPoint?.elementType ?? "uint8");
+  const type = ctx.elementTypeOf(
+    node.opType === "QuantizeLinear" ? node.outputs[0]! : node.inputs[0]!,
+  );
+  const [step] = quantisationScales(node, scale);
   return format(
-    dtype,
-    roundScale(constantNumbers(scale)[0]!),
+    integerDtype(type),
+    step!,
     zeroPoint === undefined ? 0 : constantNumbers(zeroPoint)[0]!,
+    type === "uint16" ? [0, 65_535] : undefined,
   );
 }
 

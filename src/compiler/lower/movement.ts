@@ -1,4 +1,5 @@
 /** Operators that move, join and resample values. */
+import { DTYPE_INFO } from "../../core/dtype.js";
 import { CompileError } from "../../core/errors.js";
 import type { Dim, GraphNode } from "../graph.js";
 import {
@@ -10,9 +11,10 @@ import {
   stringAttribute,
 } from "../graph.js";
 import type { LoweringContext } from "./context.js";
+import { scaleRatio } from "./context.js";
 import { finish } from "./finish.js";
 import type { Format, Lowered, Real } from "./real.js";
-import { channelsLast, identityAxes, maxScale, sameFormat } from "./real.js";
+import { channelsLast, identityAxes, mapScale, maxScale, sameFormat } from "./real.js";
 
 export function lowerTranspose(ctx: LoweringContext, node: GraphNode): void {
   const x = ctx.get(node.inputs[0]!);
@@ -121,7 +123,7 @@ function concatFormat(
 }
 
 export function lowerSlice(ctx: LoweringContext, node: GraphNode): void {
-  const x = ctx.get(node.inputs[0]!);
+  const x = plain(ctx, ctx.get(node.inputs[0]!));
   const rank = x.axes.length;
   const axes = intsAttribute(node, "axes")!;
   const [starts, ends, steps] = ["starts", "ends", "steps"].map((name) =>
@@ -150,20 +152,7 @@ export function lowerSlice(ctx: LoweringContext, node: GraphNode): void {
     x.value.dtype,
     x.axes.map((axis) => shape[axis]!),
   );
-  const f = x.format;
-  if (f === undefined || typeof f.scale === "number" || !axes.includes(f.scale.axis)) {
-    ctx.define(node.outputs[0]!, { ...x, value });
-    return;
-  }
-  const i = axes.indexOf(f.scale.axis);
-  const { scales } = f.scale;
-  const count = Number(shape[f.scale.axis]);
-  const kept = Array.from({ length: count }, (_, k) => scales[starts[i]! + k * steps[i]!]!);
-  ctx.define(node.outputs[0]!, {
-    ...x,
-    value,
-    format: { ...f, scale: { ...f.scale, scales: kept } },
-  });
+  ctx.define(node.outputs[0]!, { ...x, value });
 }
 
 export function lowerPad(ctx: LoweringContext, node: GraphNode): void {
@@ -171,53 +160,50 @@ export function lowerPad(ctx: LoweringContext, node: GraphNode): void {
   if (mode !== "constant")
     throw nodeError("UnsupportedMode", node, `padding mode "${mode}" is not supported`);
   const pads = intsAttribute(node, "pads")!;
-  const x = ctx.get(node.inputs[0]!);
   const fill = floatAttribute(node, "value") ?? 0;
-  const rank = x.axes.length;
   if (pads.some((p) => p < 0))
     throw nodeError("UnsupportedPads", node, "negative padding is not supported; slice instead");
-  const source = x.format !== undefined && fill !== 0 ? plain(ctx, x) : x;
-  const { format: f } = source;
-  const value =
-    f === undefined
-      ? fill
-      : fill === 0
-        ? f.zeroPoint
-        : Math.min(Math.max(Math.floor(fill / maxScale(f.scale) + 0.5) + f.zeroPoint, f.lo), f.hi);
-  const widenedScale =
-    f !== undefined && typeof f.scale !== "number"
-      ? padScales(f.scale.scales, pads[f.scale.axis]!, pads[f.scale.axis + rank]!)
-      : undefined;
+  if (Number.isNaN(fill)) throw nodeError("NotFinite", node, "the padding is NaN");
+  const source = plain(ctx, ctx.get(node.inputs[0]!));
+  const x = source.format === undefined ? source : reaching(ctx, node, source as Real, fill);
+  const rank = x.axes.length;
   const shape = ctx.shapeOf(node.outputs[0]!);
+  const { format: f } = x;
+  const value = f === undefined ? fill : integerIn(f, fill);
   const padded = ctx.builder.op(
     "pad",
     {
-      before: source.axes.map((axis) => pads[axis]!),
-      after: source.axes.map((axis) => pads[axis + rank]!),
-      interior: source.axes.map(() => 0),
+      before: x.axes.map((axis) => pads[axis]!),
+      after: x.axes.map((axis) => pads[axis + rank]!),
+      interior: x.axes.map(() => 0),
       value: BigInt(value),
     },
-    [source.value],
-    source.value.dtype,
-    source.axes.map((axis) => shape[axis]!),
+    [x.value],
+    x.value.dtype,
+    x.axes.map((axis) => shape[axis]!),
   );
   const held =
     f === undefined
       ? {}
       : { format: { ...f, lo: Math.min(f.lo, value), hi: Math.max(f.hi, value) } };
-  const result: Lowered = { ...source, value: padded, ...held };
-  ctx.define(
-    node.outputs[0]!,
-    widenedScale === undefined || f === undefined || typeof f.scale === "number"
-      ? result
-      : { ...result, format: { ...f, scale: { ...f.scale, scales: widenedScale } } },
-  );
+  ctx.define(node.outputs[0]!, { ...x, value: padded, ...held });
 }
 
-/** Channels that padding adds hold zeros: any scale will do, the mean keeps them out of extremes. */
-function padScales(scales: readonly number[], before: number, after: number): number[] {
-  const any = scales[0]!;
-  return [...new Array<number>(before).fill(any), ...scales, ...new Array<number>(after).fill(any)];
+/** `x` in a format that holds `fill` too; an infinity is its least or greatest integer. */
+function reaching(ctx: LoweringContext, node: GraphNode, x: Real, fill: number): Real {
+  const { scale, zeroPoint } = x.format;
+  const integer = Math.floor(fill / maxScale(scale) + 0.5) + zeroPoint;
+  if (!Number.isFinite(fill) || integer === integerIn(x.format, fill)) return x;
+  return ctx.requantise(x, ctx.chooseFormat(node.outputs[0]!, node));
+}
+
+/** The nearest integer that a format's dtype holds, of 32 bits those that contractions take. */
+function integerIn({ dtype, scale, zeroPoint, lo, hi }: Format, real: number): number {
+  const { min, max } = DTYPE_INFO[dtype];
+  const least = dtype === "i32" ? Math.min(lo, -0x7fffff) : Number(min);
+  const greatest = dtype === "i32" ? Math.max(hi, 0x7fffff) : Number(max);
+  const integer = Math.floor(real / maxScale(scale) + 0.5) + zeroPoint;
+  return Math.min(Math.max(integer, least), greatest);
 }
 
 export function lowerExpand(ctx: LoweringContext, node: GraphNode): void {
@@ -281,6 +267,9 @@ export function lowerResize(ctx: LoweringContext, node: GraphNode): void {
     throw nodeError("UnsupportedMode", node, "cubic interpolation is not supported");
   const x = ctx.ordered(ctx.get(node.inputs[0]!), channelsLast(rank));
   const scales = floatsOf(node);
+  const shrinks = output.some((dim, i) => dim < input[i]!);
+  if (shrinks && (intAttribute(node, "antialias") ?? 0) === 1)
+    throw nodeError("UnsupportedMode", node, "antialiasing is not supported");
   const maps = input
     .slice(2)
     .map((dim, i) => mapping(node, transform, dim, output[i + 2]!, scales?.[i + 2]));
@@ -314,25 +303,13 @@ export function lowerResize(ctx: LoweringContext, node: GraphNode): void {
     node,
     real.axes,
     (target) =>
-      ctx.rescaled({ value: sums, axes: real.axes }, scaleOver(real.format, target, total), target),
+      ctx.rescaled(
+        { value: sums, axes: real.axes },
+        mapScale(scaleRatio(real.format.scale, target.scale), (s) => s / total),
+        target,
+      ),
     "perChannel",
   );
-}
-
-function scaleOver(from: Format, to: Format, total: number): Format["scale"] {
-  const at = (scale: Format["scale"], c: number): number =>
-    typeof scale === "number" ? scale : scale.scales[c]!;
-  const channels =
-    typeof from.scale !== "number"
-      ? from.scale
-      : typeof to.scale !== "number"
-        ? to.scale
-        : undefined;
-  if (channels === undefined) return at(from.scale, 0) / (at(to.scale, 0) * total);
-  return {
-    axis: channels.axis,
-    scales: channels.scales.map((_, c) => at(from.scale, c) / (at(to.scale, c) * total)),
-  };
 }
 
 function columns(maps: readonly Mapping[]) {

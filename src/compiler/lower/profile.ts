@@ -18,7 +18,6 @@ export interface Profile {
     readonly least: number;
     /** Magnitude that it uses where the sums stay below 2^31. */
     readonly most: number;
-    readonly bits: number;
   };
 }
 
@@ -40,25 +39,25 @@ const PROFILES: Readonly<Record<Precision, Profile>> = {
     name: "fx16",
     activation: I16,
     contractionInput: I16,
-    weight: { dtype: "i16", least: 2047, most: 32_767, bits: 16 },
+    weight: { dtype: "i16", least: 2047, most: 32_767 },
   },
   fx16w8: {
     name: "fx16w8",
     activation: I16,
     contractionInput: I16,
-    weight: { dtype: "i8", least: 127, most: 127, bits: 8 },
+    weight: { dtype: "i8", least: 127, most: 127 },
   },
   fx8: {
     name: "fx8",
     activation: I16,
     contractionInput: I8,
-    weight: { dtype: "i8", least: 127, most: 127, bits: 8 },
+    weight: { dtype: "i8", least: 127, most: 127 },
   },
   fx32: {
     name: "fx32",
     activation: I32,
     contractionInput: I32,
-    weight: { dtype: "i32", least: 0x7fffff, most: 0x7fffff, bits: 24 },
+    weight: { dtype: "i32", least: 0x7fffff, most: 0x7fffff },
   },
 };
 

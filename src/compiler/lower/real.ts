@@ -52,7 +52,7 @@ export function scaleAt(scale: Scale, c: number): number {
 }
 
 export function maxScale(scale: Scale): number {
-  return typeof scale === "number" ? scale : Math.max(...scale.scales);
+  return typeof scale === "number" ? scale : scale.scales.reduce((a, b) => Math.max(a, b));
 }
 
 export function mapScale(scale: Scale, f: (s: number, channel: number) => number): Scale {
@@ -61,7 +61,7 @@ export function mapScale(scale: Scale, f: (s: number, channel: number) => number
     : { axis: scale.axis, scales: scale.scales.map(f) };
 }
 
-export function sameScale(a: Scale, b: Scale): boolean {
+function sameScale(a: Scale, b: Scale): boolean {
   if (typeof a === "number" || typeof b === "number") return a === b;
   return (
     a.axis === b.axis &&

@@ -7,8 +7,8 @@ import type { LoweringContext } from "./context.js";
 import { integerDtype, scaleRatio } from "./context.js";
 import { finish } from "./finish.js";
 import { functionTable } from "./functionTable.js";
-import type { Format, Real } from "./real.js";
-import { channelsLast, format, maxScale, scaleAt } from "./real.js";
+import type { Real } from "./real.js";
+import { channelsLast, format, mapScale, maxScale, scaleAt } from "./real.js";
 import { roundScale } from "./scale.js";
 
 interface Window {
@@ -75,7 +75,7 @@ export function lowerAveragePool(ctx: LoweringContext, node: GraphNode): void {
       (target) =>
         ctx.rescaled(
           { value: sums, axes: x.axes },
-          divided(scaleRatio(x.format.scale, target.scale), taps),
+          mapScale(scaleRatio(x.format.scale, target.scale), (s) => s / taps),
           target,
         ),
       "perChannel",
@@ -119,12 +119,6 @@ function windowCounts(ctx: LoweringContext, node: GraphNode, window: Window): nu
     counts = counts.flatMap((c) => along.map((n) => c * n));
   });
   return counts;
-}
-
-function divided(scale: Format["scale"], by: number): Format["scale"] {
-  return typeof scale === "number"
-    ? scale / by
-    : { axis: scale.axis, scales: scale.scales.map((s) => s / by) };
 }
 
 /** GlobalAveragePool and GlobalMaxPool reduce all spatial axes. */
@@ -226,7 +220,7 @@ function reduce(
     squeeze(
       ctx.rescaled(
         { value: sums, axes: x.axes },
-        divided(scaleRatio(scale, target.scale), count),
+        mapScale(scaleRatio(scale, target.scale), (s) => s / count),
         target,
       ),
     ),

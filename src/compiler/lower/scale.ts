@@ -84,7 +84,9 @@ const LEAST_SHARED = 65_536;
  * bits under it: engines then shift all lanes alike.
  */
 export function toMultipliers(factors: readonly number[]): readonly Multiplier[] {
-  const { shift } = toMultiplier(Math.max(...factors.map(Math.abs)));
+  const { shift } = toMultiplier(
+    factors.reduce((most, factor) => Math.max(most, Math.abs(factor)), 0),
+  );
   const shared = factors.map((factor): Multiplier => {
     const multiplier = Math.floor(scaleByPowerOfTwo(factor, shift) + 0.5);
     return { multiplier: Math.min(multiplier, 0x7fffffff), shift };

@@ -3,6 +3,7 @@ import type { Dtype } from "../../core/dtype.js";
 import type { ConstantTensor, GraphNode } from "../graph.js";
 import { constantNumbers, isFloat, nodeError } from "../graph.js";
 import type { LoweringContext } from "./context.js";
+import { finiteNumbers } from "./context.js";
 import type { Profile } from "./profile.js";
 import { roundScale } from "./scale.js";
 
@@ -22,8 +23,6 @@ export interface QuantisedWeights {
   readonly scales: readonly number[];
   readonly dtype: Dtype;
   readonly bits: number;
-  /** Σ |w| of each column. */
-  readonly magnitudes: readonly number[];
 }
 
 /** A constant input of a contraction, through a DequantizeLinear of constants where there is one. */
@@ -37,21 +36,25 @@ export function weightSource(
   const constant = ctx.constant(name);
   if (constant !== undefined) {
     if (!isFloat(constant.elementType)) return undefined;
-    const { data } = constant;
-    return {
-      dims: constant.dims,
-      values: data instanceof Float64Array ? data : constantNumbers(constant),
-    };
+    return { dims: constant.dims, values: finiteNumbers(constant, name) };
   }
   const producer = ctx.producerOf(name);
   if (producer?.opType !== "DequantizeLinear" || producer.domain !== "") return undefined;
+  return dequantizedConstant(ctx, producer);
+}
+
+/** What a DequantizeLinear makes of constants; undefined where not all of them are. */
+export function dequantizedConstant(
+  ctx: LoweringContext,
+  producer: GraphNode,
+): WeightSource | undefined {
   const integers = ctx.constant(producer.inputs[0]!);
   const scale = ctx.constant(producer.inputs[1]!);
   const zeroName = producer.inputs[2] ?? "";
   const zero = zeroName === "" ? undefined : ctx.constant(zeroName);
   if (integers === undefined || scale === undefined || (zeroName !== "" && zero === undefined))
     return undefined;
-  const scales = constantNumbers(scale);
+  const scales = quantisationScales(producer, scale);
   const zeros = zero === undefined ? [0] : constantNumbers(zero);
   const axis = dequantiseAxis(producer, integers);
   const inner = integers.dims.slice(axis + 1).reduce((a, b) => a * b, 1);
@@ -67,7 +70,27 @@ export function weightSource(
   const values = constantNumbers(integers).map(
     (v, i) => v - (zeros.length === 1 ? zeros[0]! : zeros[channel(i)]!),
   );
-  return { dims: integers.dims, values, quantised: { scales: scales.map(roundScale), axis } };
+  return { dims: integers.dims, values, quantised: { scales, axis } };
+}
+
+/** The scales of a QuantizeLinear or DequantizeLinear. */
+export function quantisationScales(node: GraphNode, scale: ConstantTensor): number[] {
+  return Array.from(constantNumbers(scale), (s) => {
+    if (s > 0 && s < Infinity) return roundScale(s);
+    throw nodeError("BadQuantisation", node, `scale ${String(s)} is not a positive number`);
+  });
+}
+
+/** The reals of a source. */
+export function dequantised({ dims, values, quantised }: WeightSource): Float64Array {
+  if (quantised === undefined) return Float64Array.from(values);
+  const { scales, axis } = quantised;
+  const inner = dims.slice(axis + 1).reduce((a, b) => a * b, 1);
+  const length = dims[axis] ?? 1;
+  return Float64Array.from(
+    values,
+    (v, i) => v * scales[scales.length === 1 ? 0 : Math.floor(i / inner) % length]!,
+  );
 }
 
 function dequantiseAxis(node: GraphNode, x: ConstantTensor): number {
@@ -97,7 +120,6 @@ export function quantiseColumns(
   const rows = reals.length / outputs;
   const integers = new Int32Array(reals.length);
   const scales: number[] = [];
-  const magnitudes: number[] = [];
   let greatestInteger = 1;
   for (let o = 0; o < outputs; o++) {
     let greatest = 0;
@@ -122,7 +144,6 @@ export function quantiseColumns(
     } else if ((bias[o] ?? 0) !== 0) {
       scale = roundScale(Math.abs(bias[o]!) / 0x3fffffff);
     }
-    let total = 0;
     for (let k = 0; k < rows; k++) {
       const i = k * outputs + o;
       const q =
@@ -130,24 +151,21 @@ export function quantiseColumns(
           ? 0
           : Math.min(Math.max(Math.floor(reals[i]! / scale + 0.5), -weight.most), weight.most);
       integers[i] = q;
-      total += Math.abs(q);
       if (Math.abs(q) > greatestInteger) greatestInteger = Math.abs(q);
     }
     scales.push(scale);
-    magnitudes.push(total);
   }
   return {
     integers,
     scales: withoutZeros(scales),
     dtype: weight.dtype,
     bits: signedBits(greatestInteger),
-    magnitudes,
   };
 }
 
 /** A column of zeros has no scale of its own: the least of the others keeps factors close together. */
 function withoutZeros(scales: readonly number[]): number[] {
-  const least = Math.min(...scales.filter((s) => s > 0));
+  const least = scales.reduce((a, s) => (s > 0 ? Math.min(a, s) : a), Infinity);
   return scales.map((s) => (s > 0 ? s : least === Infinity ? 1 : least));
 }
 
@@ -157,12 +175,10 @@ export function keepColumns(
   outputs: number,
   scales: readonly number[],
 ): QuantisedWeights {
-  const magnitudes = new Array<number>(outputs).fill(0);
   let greatest = 1;
   let fitsByte = true;
   for (let i = 0; i < integers.length; i++) {
     const q = integers[i]!;
-    magnitudes[i % outputs]! += Math.abs(q);
     greatest = Math.max(greatest, q < 0 ? -q - 1 : q);
     if (q < -128 || q > 127) fitsByte = false;
   }
@@ -171,7 +187,6 @@ export function keepColumns(
     scales: scales.length === 1 ? new Array<number>(outputs).fill(scales[0]!) : scales,
     dtype: fitsByte ? "i8" : "i16",
     bits: fitsByte ? 8 : Math.max(signedBits(greatest), 9),
-    magnitudes,
   };
 }
 

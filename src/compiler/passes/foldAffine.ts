@@ -9,7 +9,7 @@ import {
   isFloat,
   operatorName,
 } from "../graph.js";
-import type { ConstantTensor, ElementType, Graph, GraphNode } from "../graph.js";
+import type { Attribute, ConstantTensor, ElementType, Graph, GraphNode } from "../graph.js";
 import { Rewriter } from "./rewriter.js";
 
 /** `y = x·scale + shift`, a number a channel. */
@@ -38,8 +38,8 @@ interface Contraction {
  * does not forbid it. Weights are float64 and stay unrounded. Only values that nothing else reads
  * disappear.
  *
- * A BatchNormalization that is left over becomes a Conv with one 1×1 filter a channel (rank 3 and
- * above) or a Mul and an Add (rank 2).
+ * A BatchNormalization that is left over becomes a Conv with one 1×1 filter a channel, of rank 2
+ * between two Reshapes.
  */
 export function foldAffine(graph: Graph): void {
   const rewriter = new Rewriter(graph);
@@ -246,33 +246,28 @@ function setWeights(
 
 function replaceNormalization(rewriter: Rewriter, node: GraphNode): void {
   const affine = normalization(rewriter, node);
-  const rank = rewriter.shape(affine?.x)?.length;
-  if (affine === undefined || rank === undefined || rank < 2) return;
+  const shape = rewriter.shape(affine?.x);
+  if (affine === undefined || shape === undefined || shape.length < 2) return;
   const { graph } = rewriter;
   const elementType: ElementType = rewriter.info(affine.x).elementType ?? "float32";
   const output = node.outputs[0] ?? "";
   const channels = affine.scale.length;
   const constant = (suffix: string, dims: number[], data: Float64Array): string =>
     addConstant(graph, `${output}#${suffix}`, { elementType, dims, data });
-  const bias = constant("shift", [channels], affine.shift);
-  if (rank === 2) {
-    const scaled = addValue(graph, `${output}#scaled`, rewriter.info(affine.x));
-    const scale = constant("scale", [channels], affine.scale);
-    rewriter.add({
-      name: `${node.name}#scale`,
-      opType: "Mul",
-      domain: "",
-      inputs: [affine.x, scale],
-      outputs: [scaled],
-      attributes: new Map(),
-    });
-    node.opType = "Add";
-    node.attributes = new Map();
-    rewriter.setInputs(node, [scaled, bias]);
-    return;
+  let { x } = affine;
+  if (shape.length === 2) {
+    // A Conv wants a spatial axis.
+    const info = { elementType, shape: [...shape, 1] };
+    const spatial = addValue(graph, `${output}#spatial`, info);
+    const normalized = addValue(graph, `${output}#normalized`, info);
+    rewriter.add(reshape(`${node.name}#spatial`, x, spatial));
+    node.outputs = [normalized];
+    rewriter.add(reshape(`${node.name}#flat`, normalized, output));
+    x = spatial;
   }
-  const ones = new Array<number>(rank - 2).fill(1);
+  const ones = new Array<number>(Math.max(shape.length - 2, 1)).fill(1);
   const weights = constant("scale", [channels, 1, ...ones], affine.scale);
+  const bias = constant("shift", [channels], affine.shift);
   node.opType = "Conv";
   node.attributes = new Map(
     Object.entries({
@@ -283,5 +278,10 @@ function replaceNormalization(rewriter: Rewriter, node: GraphNode): void {
       group: attribute.int(channels),
     }),
   );
-  rewriter.setInputs(node, [affine.x, weights, bias]);
+  rewriter.setInputs(node, [x, weights, bias]);
+}
+
+function reshape(name: string, input: string, output: string): GraphNode {
+  const attributes = new Map<string, Attribute>();
+  return { name, opType: "Reshape", domain: "", inputs: [input], outputs: [output], attributes };
 }

@@ -7,10 +7,10 @@ export function jsonOption(): Option {
 }
 
 /** `--dim NAME=N`, which may be repeated. */
-export function dimOption(): Option {
+export function dimOption(of = "the model"): Option {
   return new Option(
     "--dim <NAME=N>",
-    "size of an open dimension of the model; may be repeated",
+    `size of an open dimension of ${of}; may be repeated`,
   ).argParser((text: string, previous: Record<string, number> | undefined) => {
     const at = text.lastIndexOf("=");
     const size = /^\d{1,9}$/.test(text.slice(at + 1)) ? Number(text.slice(at + 1)) : 0;

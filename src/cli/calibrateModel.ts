@@ -1,6 +1,7 @@
 import type { Calibration } from "../compiler/calibration.js";
 import type { ImportOptions } from "../compiler/importModel.js";
 import { startProgress } from "./progress.js";
+import type { Samples } from "./samples.js";
 import { openSamples } from "./samples.js";
 import type { Terminal } from "./terminal.js";
 import { warn } from "./terminal.js";
@@ -18,12 +19,13 @@ export async function calibrateModel(
   const { calibrate } = await import("../analysis/calibrate.js");
   const description = describeModel(model, options);
   const madeUp = paths.length === 0;
-  let input;
+  let input: Samples;
   if (madeUp) {
     const { madeUpSamples } = await import("../analysis/madeUpSamples.js");
     input = {
       count: MADE_UP_SAMPLES,
       samples: madeUpSamples(description.inputs, { ...options, count: MADE_UP_SAMPLES }),
+      named: (error) => error,
     };
   } else input = await openSamples(paths, description);
   const progress = await startProgress(terminal, "calibrating", input.count);
@@ -33,6 +35,8 @@ export async function calibrateModel(
       madeUp,
       onProgress: progress.update,
     });
+  } catch (error) {
+    throw input.named(error);
   } finally {
     progress.stop();
   }

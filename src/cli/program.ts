@@ -24,6 +24,10 @@ Examples:
 
 Exit codes: 0 done, 1 failed, 2 wrong usage. AIVM_DEBUG=1 shows the stack of an error.`;
 
+/** `--input` and `--samples` take every word up to the next option. */
+const ORDER =
+  "Files of the command go before --input and --samples, which take all that follows.\n";
+
 /**
  * Runs the command that the arguments name.
  * @param args without the names of node and of the script
@@ -56,12 +60,18 @@ export async function runProgram(
   addInspect(program, terminal);
   addDisassemble(program, terminal);
   addAssemble(program, terminal);
+  for (const command of program.commands) {
+    command.showHelpAfterError(`Try \`aivm ${command.name()} --help\`.`);
+  }
   try {
     await program.parseAsync(args, { from: "user" });
     return outcome.failed ? FAILURE : OK;
   } catch (error) {
     // Commander has already said what is wrong; help that was asked for is no error.
-    if (error instanceof CommanderError) return error.exitCode === 0 ? OK : USAGE;
+    if (error instanceof CommanderError) {
+      if (error.code === "commander.missingArgument" && args.length > 1) terminal.err(ORDER);
+      return error.exitCode === 0 ? OK : USAGE;
+    }
     return report(error, terminal);
   }
 }

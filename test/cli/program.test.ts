@@ -82,7 +82,8 @@ describe("aivm", () => {
         ["compile", at("model.onnx"), "--samples", "a", "--calibration", "b"],
         /cannot be used with/,
       ],
-      [["calibrate", at("model.onnx")], /--samples/],
+      [["calibrate", at("model.onnx")], /--samples.*\nTry `aivm calibrate --help`/],
+      [["compile", "--samples", "a", at("model.onnx")], /'MODEL\.onnx'(.*\n)+.*go before --input/],
     ];
     for (const [args, says] of wrong) {
       const { code, out, err } = await aivm(...args);
@@ -95,14 +96,27 @@ describe("aivm", () => {
     await writeFile(at("noise.bin"), "this is no module");
     await writeFile(at("noise.npy"), "this is no array");
     await writeFile(at("noise.aivmt"), "aivm isa=1 gas=1\nfunction nonsense\n");
+    await writeFile(at("short.aivmt"), "aivm isa=1 gas=1\nparameter i8 [2]\n  values 1\n");
+    await writeFile(at("nan.npy"), encodeNpy(floats([1, 3], 0, NaN, 0)));
+    await writeFile(at("infinite.npy"), encodeNpy(floats([1, 3], 0, 0, -Infinity)));
+    await writeFile(at("wide.npy"), encodeNpy(floats([1, 4], 0, 0, 0, 0)));
+    const sampled = (file: string) => ["compile", at("model.onnx"), "--samples", at(file)];
     const bad: [string[], RegExp][] = [
+      [sampled("nan.npy"), /nan\.npy: element 1 of input "x" is NaN/],
+      [sampled("infinite.npy"), /infinite\.npy: element 2 of input "x" is -Infinity/],
+      [sampled("wide.npy"), /wide\.npy: input "x" has shape \[1,4\]/],
+      [[...sampled("x.npy"), "-o", at("absent", "m")], /absent.m cannot be written: .*make it/],
+      [[...sampled("x.npy"), "-o", root], /cannot be written: it is a folder/],
       [["run", at("absent.aivm")], /absent\.aivm does not exist/],
-      [["run", at("noise.bin")], /./],
-      [["inspect", at("noise.bin")], /./],
-      [["disassemble", at("noise.bin")], /./],
-      [["assemble", at("noise.aivmt")], /line 2/],
+      [["run", at("noise.bin")], /noise\.bin: .*`aivm compile`/],
+      [["inspect", at("noise.bin")], /noise\.bin: /],
+      [["inspect", at("tiny.aivm"), "--dim", "M=2"], /"M"; the module has "N"/],
+      [["disassemble", at("noise.bin")], /noise\.bin: /],
+      [["assemble", at("noise.aivmt")], /noise\.aivmt: line 2/],
+      [["assemble", at("short.aivmt")], /short\.aivmt: parameter 0 has 1 bytes.* takes 2/],
       [["assemble", at("tiny.aivm")], /./],
-      [["compile", at("noise.bin")], /ONNX/],
+      [["compile", at("noise.bin")], /noise\.bin: .*ONNX/],
+      [["compile", at("tiny.aivm")], /ONNX.*module/],
       [["compile", at("model.onnx"), "--dim", "width=3"], /"width".*batch/],
       [["compile", at("model.onnx"), "--calibration", at("noise.npy")], /no calibration file/],
       [["compile", at("model.onnx"), "--samples", at("noise.npy")], /noise\.npy cannot be read/],
@@ -301,7 +315,16 @@ describe("aivm compile, run and compare", () => {
       worst: expect.objectContaining({ sqnrDb: expect.any(Number) }),
     });
     expect(outputs["y"]?.["sqnrDb"]).toBeGreaterThan(60);
-    expect((await aivm(...args)).out).toMatch(/^output +SQNR.*\ny .*\nover 4 samples\n$/);
+    const table = await aivm(...args);
+    expect(table.out).toMatch(/^output +SQNR.*\ny .*\nover 4 samples\n$/);
+    expect(table.err).toBe("");
+    const { graph, ...rest } = decodeModel(MODEL);
+    await writeFile(at("other.onnx"), encodeModel({ ...rest, graph: { ...graph, name: "other" } }));
+    const other = await aivm("compare", at("other.onnx"), ...args.slice(2));
+    expect([other.code, other.err]).toEqual([
+      0,
+      expect.stringMatching(/^warning: .*another model/),
+    ]);
   });
 
   it("compiles from a calibration file to the same bytes", async () => {

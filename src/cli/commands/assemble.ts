@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import { MalformedError } from "../../core/errors.js";
 import { readBytes, writeBytes } from "../files/binaryFile.js";
+import { inFile } from "../files/inFile.js";
 import { bytes } from "../format.js";
 import type { Terminal } from "../terminal.js";
 
@@ -22,11 +23,17 @@ export function addAssemble(program: Command, terminal: Terminal): void {
       const output = flags.output ?? `${path.replace(/\.aivmt$/i, "")}.aivm`;
       const { parseAssembly } = await import("../../module/assemble.js");
       const { encodeModule } = await import("../../module/encode.js");
+      const { linkParameters } = await import("../../module/link.js");
       const { moduleId, toHex } = await import("../../module/hash.js");
       const { validateModule } = await import("../../module/validate.js");
       const text = decodeText(await readBytes(path), path);
-      const module = parseAssembly(text);
-      validateModule(module);
+      const module = inFile(path, () => {
+        const parsed = parseAssembly(text);
+        validateModule(parsed);
+        // Data that travel apart are checked by whoever brings them.
+        if (!parsed.parameterData.includes(undefined)) linkParameters(parsed);
+        return parsed;
+      });
       const encoded = encodeModule(module);
       await writeBytes(output, encoded);
       terminal.out(`${output}: module ${toHex(moduleId(module))}, ${bytes(encoded.length)}\n`);

@@ -1,7 +1,8 @@
 import type { Command } from "commander";
 import { dimOption, jsonOption } from "../arguments.js";
 import { calibrateModel } from "../calibrateModel.js";
-import { externalDataBeside, readBytes, writeBytes } from "../files/binaryFile.js";
+import { checkWritable, externalDataBeside, readBytes, writeBytes } from "../files/binaryFile.js";
+import { inFile } from "../files/inFile.js";
 import { counted, json } from "../format.js";
 import type { Terminal } from "../terminal.js";
 
@@ -32,10 +33,11 @@ export function addCalibrate(program: Command, terminal: Terminal): void {
     .action(async (path: string, flags: CalibrateFlags) => {
       const output = flags.output ?? `${path.replace(/\.onnx$/i, "")}.calibration.json`;
       const model = await readBytes(path);
+      await checkWritable(output);
       const { importSupported } = await import("../../compiler/compile.js");
       const { formatCalibration } = await import("../../analysis/calibrationFile.js");
       const options = { dims: flags.dim ?? {}, externalData: externalDataBeside(path) };
-      importSupported(model, options); // what cannot be compiled is said before the long work
+      inFile(path, () => importSupported(model, options)); // what cannot be compiled is said before the long work
       const calibration = await calibrateModel(terminal, model, options, flags.samples);
       await writeBytes(output, formatCalibration(calibration));
       const { samples, dims, tensors } = calibration;

@@ -4,10 +4,12 @@ import { jsonOption } from "../arguments.js";
 import type { BackendName } from "../backends.js";
 import { backendOption, openBackend } from "../backends.js";
 import { externalDataBeside, readBytes } from "../files/binaryFile.js";
-import { counted, json, table } from "../format.js";
+import { inFile } from "../files/inFile.js";
+import { counted, grouped, json, table } from "../format.js";
 import { startProgress } from "../progress.js";
 import { openSamples } from "../samples.js";
 import type { Terminal } from "../terminal.js";
+import { warn } from "../terminal.js";
 
 interface CompareFlags {
   readonly samples: readonly string[];
@@ -43,25 +45,39 @@ export function addCompare(program: Command, terminal: Terminal): void {
       const externalData = externalDataBeside(modelPath);
       const model = await readBytes(modelPath);
       const bytes = await readBytes(modulePath);
-      const { count, samples } = await openSamples(
-        flags.samples,
-        describeModel(model, { externalData }),
-      );
+      const description = inFile(modelPath, () => describeModel(model, { externalData }));
+      const input = await openSamples(flags.samples, description);
       const backend = await openBackend(flags.backend);
-      const instance = instantiate(bytes, { backend, ownsBackend: true });
-      const progress = await startProgress(terminal, "comparing", count);
+      const instance = inFile(modulePath, () => instantiate(bytes, { backend, ownsBackend: true }));
+      const progress = await startProgress(terminal, "comparing", input.count);
       let comparison;
       try {
-        comparison = await compare(model, instance, samples, {
+        comparison = await compare(model, instance, input.samples, {
           externalData,
           onProgress: progress.update,
           ...(flags.entry === undefined ? {} : { entry: flags.entry }),
         });
+      } catch (error) {
+        throw input.named(error);
       } finally {
         progress.stop();
         instance.dispose();
       }
       terminal.out(flags.json ? json(comparison) : describe(comparison));
+      const { toHex } = await import("../../module/hash.js");
+      const { sha256 } = await import("../../module/sha256.js");
+      const source = instance.module.provenance["model"];
+      if (source !== undefined && source !== toHex(sha256(model))) {
+        warn(terminal, `${modulePath} was compiled from another model than ${modelPath}`);
+      }
+      for (const [name, { notFinite }] of Object.entries(comparison.outputs)) {
+        if (notFinite === 0) continue;
+        warn(
+          terminal,
+          `${grouped(notFinite)} elements of output "${name}" are NaN or infinite in the float model ` +
+            "and count in none of its figures",
+        );
+      }
     });
 }
 

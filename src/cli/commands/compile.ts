@@ -7,7 +7,8 @@ import type { Precision } from "../../compiler/lower/profile.js";
 import { toHex, moduleId } from "../../module/hash.js";
 import { dimOption, jsonOption } from "../arguments.js";
 import { calibrateModel, warnIfMadeUp } from "../calibrateModel.js";
-import { externalDataBeside, readBytes, writeBytes } from "../files/binaryFile.js";
+import { checkWritable, externalDataBeside, readBytes, writeBytes } from "../files/binaryFile.js";
+import { inFile } from "../files/inFile.js";
 import { bytes, counted, grouped, json, table } from "../format.js";
 import { describeGas, entryGas, gasOf } from "../gas.js";
 import { startProgress } from "../progress.js";
@@ -64,9 +65,11 @@ export function addCompile(program: Command, terminal: Terminal): void {
     .action(async (path: string, flags: CompileFlags) => {
       const output = flags.output ?? `${path.replace(/\.onnx$/i, "")}.aivm`;
       const model = await readBytes(path);
+      await checkWritable(output);
+      if (flags.report !== undefined) await checkWritable(flags.report);
       const { compile, importSupported } = await import("../../compiler/compile.js");
       const options = { dims: flags.dim ?? {}, externalData: externalDataBeside(path) };
-      importSupported(model, options); // what cannot be compiled is said before the long work
+      inFile(path, () => importSupported(model, options)); // what cannot be compiled is said before the long work
       const calibration = await calibrationOf(terminal, model, options, flags);
       const progress = await startProgress(terminal, "compiling", 100);
       let result;

@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import { readBytes, writeBytes } from "../files/binaryFile.js";
+import { inFile } from "../files/inFile.js";
 import type { Terminal } from "../terminal.js";
 
 const EXAMPLES = `
@@ -19,7 +20,8 @@ export function addDisassemble(program: Command, terminal: Terminal): void {
     .action(async (path: string, { output }: { readonly output?: string }) => {
       const { decodeModule } = await import("../../module/decode.js");
       const { formatAssembly } = await import("../../module/disassemble.js");
-      const text = formatAssembly(decodeModule(await readBytes(path)));
+      const file = await readBytes(path);
+      const text = formatAssembly(inFile(path, () => decodeModule(file)));
       if (output === undefined) terminal.out(text);
       else await writeBytes(output, text);
     });

@@ -1,8 +1,10 @@
 import type { Command } from "commander";
-import { InvalidError } from "../../core/errors.js";
+import { InputError, InvalidError } from "../../core/errors.js";
 import type { Dimension, Module, Port } from "../../module/module.js";
 import { dimOption, jsonOption } from "../arguments.js";
 import { readBytes } from "../files/binaryFile.js";
+import { inFile } from "../files/inFile.js";
+import { list } from "../files/loadSamples.js";
 import { bytes, counted, json, table } from "../format.js";
 import type { EntryGas } from "../gas.js";
 import { describeGas, entryGas, gasOf } from "../gas.js";
@@ -24,15 +26,29 @@ export function addInspect(program: Command, terminal: Terminal): void {
     .command("inspect")
     .description("show a module's identity, entry points, sizes and gas")
     .argument("<MODULE.aivm>", "the module")
-    .addOption(dimOption())
+    .addOption(dimOption("the module"))
     .addOption(jsonOption())
     .addHelpText("after", EXAMPLES)
     .action(async (path: string, { dim, json: asJson }: InspectFlags) => {
       const file = await readBytes(path);
       const { decodeModule } = await import("../../module/decode.js");
-      const inspection = await inspect(decodeModule(file), file.length, dim ?? {});
+      const module = inFile(path, () => decodeModule(file));
+      checkDims(module, dim ?? {});
+      const inspection = await inspect(module, file.length, dim ?? {});
       terminal.out(asJson ? json(inspection) : describe(inspection));
     });
+}
+
+function checkDims({ configuration }: Module, dims: Record<string, number>): void {
+  const names = configuration.dimensions.map(({ name }) => name);
+  const unknown = Object.keys(dims).find((name) => !names.includes(name));
+  if (unknown === undefined) return;
+  const has = names.length === 0 ? "no open dimensions" : list(names);
+  throw new InputError(
+    "UnknownDimension",
+    `no dimension is named ${list([unknown])}; the module has ${has}`,
+    { name: unknown },
+  );
 }
 
 async function inspect(module: Module, fileBytes: number, dims: Record<string, number>) {

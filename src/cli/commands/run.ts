@@ -7,8 +7,9 @@ import type { RunResult } from "../../vm/run.js";
 import { jsonOption, parseGas, parseSeed } from "../arguments.js";
 import type { BackendName } from "../backends.js";
 import { backendOption, openBackend } from "../backends.js";
-import { readBytes, writeBytes } from "../files/binaryFile.js";
-import { duration, grouped, json, table } from "../format.js";
+import { checkWritable, readBytes, writeBytes } from "../files/binaryFile.js";
+import { inFile } from "../files/inFile.js";
+import { counted, duration, grouped, json, table } from "../format.js";
 import type { Terminal } from "../terminal.js";
 import { fail, paint, warn } from "../terminal.js";
 
@@ -60,8 +61,9 @@ export function addRun(program: Command, terminal: Terminal, outcome: Outcome): 
       const { findEntry } = await import("../../vm/program.js");
       const { loadInputs } = await import("../files/loadInputs.js");
       const bytes = await readBytes(path);
+      if (flags.receipt !== undefined) await checkWritable(flags.receipt);
       const backend = await openBackend(flags.backend);
-      const instance = instantiate(bytes, { backend, ownsBackend: true });
+      const instance = inFile(path, () => instantiate(bytes, { backend, ownsBackend: true }));
       const entry = findEntry(instance.module.configuration, flags.entry);
       const names = entry.inputs.map(({ name }) => name);
       const arrays = await loadInputs(flags.input ?? [], names);
@@ -95,10 +97,7 @@ export function addRun(program: Command, terminal: Terminal, outcome: Outcome): 
         );
       } else terminal.out(describe(result, files, timeMs, flags.backend, terminal));
       for (const [name, count] of Object.entries(result.statistics.saturated)) {
-        warn(
-          terminal,
-          `${grouped(count)} values of input "${name}" were beyond its range and were clipped`,
-        );
+        warn(terminal, `${counted(count, "value")} of input "${name}" beyond its range: clipped`);
       }
       if (result.trap !== undefined) {
         outcome.failed = true;

@@ -51,14 +51,38 @@ export async function writeBytes(path: string, content: Uint8Array | string): Pr
   try {
     await writeFile(path, content);
   } catch (error) {
-    const { message } = error as Error;
-    throw new HostError(
-      "FileWrite",
-      `${path} cannot be written: ${message}`,
-      { name: path },
-      error,
-    );
+    throw writeError(error, path);
   }
+}
+
+/**
+ * Finds out before long work that its result has no place to go.
+ * @throws HostError `FileWrite` when the folder of `path` is missing, or `path` is a folder
+ */
+export async function checkWritable(path: string): Promise<void> {
+  try {
+    await stat(dirname(path));
+  } catch (error) {
+    throw writeError(error, path);
+  }
+  const there = await stat(path).catch(() => undefined);
+  if (there?.isDirectory()) throw writeError({ code: "EISDIR" }, path);
+}
+
+/** The typed error for a failed writing of `path`. */
+export function writeError(error: unknown, path: string): HostError {
+  const { code, message } = error as NodeJS.ErrnoException;
+  const reasons: Readonly<Record<string, string>> = {
+    ENOENT: `there is no folder ${dirname(path)}; make it first`,
+    EISDIR: "it is a folder; name a file",
+    EEXIST: "it is a file; name a folder",
+  };
+  return new HostError(
+    "FileWrite",
+    `${path} cannot be written: ${reasons[code ?? ""] ?? message}`,
+    { name: path },
+    error,
+  );
 }
 
 /** Tensor data that a model keeps in files beside it; nothing outside its folder is read, links included. */

@@ -1,7 +1,7 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { HostError } from "../../core/errors.js";
 import type { HostArray } from "../../core/hostArray.js";
+import { writeError } from "./binaryFile.js";
 import { encodeNpy } from "./npy.js";
 
 const MAX_NAME_LENGTH = 100;
@@ -56,13 +56,7 @@ export async function writeOutputs(
       paths.set(name, path);
     }
   } catch (error) {
-    const { message } = error as Error;
-    throw new HostError(
-      "FileWrite",
-      `${path} cannot be written: ${message}`,
-      { name: path },
-      error,
-    );
+    throw writeError(error, path);
   }
   return paths;
 }

@@ -15,8 +15,8 @@ import { isFloat } from "./graph.js";
 import type { ImportOptions } from "./importModel.js";
 import { importModel } from "./importModel.js";
 import { listUnsupported } from "./listUnsupported.js";
-import type { TensorReport } from "./lower/context.js";
-import { LoweringContext, integerDtype } from "./lower/context.js";
+import { LoweringContext } from "./lower/context.js";
+import { integerDtype } from "./lower/dtypes.js";
 import { quantizedFormat } from "./lower/finish.js";
 import type { Precision } from "./lower/profile.js";
 import { profileOf } from "./lower/profile.js";
@@ -24,6 +24,7 @@ import type { Format, Lowered, Real } from "./lower/real.js";
 import { identityAxes, maxScale } from "./lower/real.js";
 import { SUPPORTED, lowerNodes } from "./lower/rules.js";
 import { splitScale } from "./lower/scale.js";
+import type { TensorReport } from "./lower/tensorReport.js";
 import { optimise } from "./optimise.js";
 
 /** Name of the compiler in a module's provenance. */

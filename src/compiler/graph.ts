@@ -229,6 +229,18 @@ export function constantNumbers(constant: ConstantTensor): number[] {
   return Array.from(data as ArrayLike<number>);
 }
 
+/** @throws CompileError for NaN and infinities, which no scale reaches */
+export function finiteNumbers(constant: ConstantTensor, name: string): Float64Array {
+  const values = Float64Array.from(constantNumbers(constant));
+  const bad = values.find((v) => v - v !== 0);
+  if (bad === undefined) return values;
+  throw new CompileError(
+    "NotFinite",
+    `constant "${name}" holds ${String(bad)}, which fixed point cannot; replace it by a finite number`,
+    { name },
+  );
+}
+
 /** A 1-D int64 constant, as ONNX passes axes, pads and shapes. */
 export function int64Vector(values: readonly number[]): ConstantTensor {
   return {

@@ -1,30 +1,18 @@
 import type { Dtype } from "../../core/dtype.js";
-import { DTYPE_INFO } from "../../core/dtype.js";
 import { CompileError, InternalError } from "../../core/errors.js";
 import type { Calibration, TensorRange } from "../calibration.js";
 import type { FixedValue } from "../fixed/fixedGraph.js";
 import { FixedBuilder } from "../fixed/fixedGraph.js";
 import type { ConstantTensor, Dim, ElementType, Graph, GraphNode } from "../graph.js";
-import { connections, constantNumbers, isFloat, nodeError } from "../graph.js";
+import { connections, finiteNumbers, isFloat, nodeError } from "../graph.js";
+import { integerDtype } from "./dtypes.js";
 import type { Profile } from "./profile.js";
 import { limitOf } from "./profile.js";
 import type { ChannelScale, Format, Lowered, Real, Scale } from "./real.js";
-import { format, identityAxes, mapScale, maxScale, sameFormat, scaleAt } from "./real.js";
+import { format, identityAxes, sameFormat, scaleRatio } from "./real.js";
 import { roundScale, toMultiplier, toMultipliers } from "./scale.js";
-
-/** How one value of the model is held, for the report. */
-export interface TensorReport {
-  readonly name: string;
-  readonly dtype: Dtype;
-  /** Scale, or the least and greatest of the channels' scales. */
-  readonly scale: readonly [number, number];
-  readonly zeroPoint: number;
-  /** Range in calibration. */
-  readonly range: readonly [number, number] | undefined;
-  /** Values of the calibration that saturate in this format, at most (bins of the histogram count whole). */
-  readonly clipped: number;
-  readonly count: number;
-}
+import type { TensorReport } from "./tensorReport.js";
+import { reportTensor } from "./tensorReport.js";
 
 /** Everything that lowering one graph needs: the program so far, and what is known of the model. */
 export class LoweringContext {
@@ -125,11 +113,23 @@ export class LoweringContext {
     return range === undefined ? undefined : { ...range, channels: [] };
   }
 
+  /** @throws CompileError where calibration saw nothing that is finite */
+  requireRange(name: string, node: GraphNode): TensorRange {
+    const range = this.rangeOf(name);
+    if (range !== undefined) return range;
+    throw nodeError(
+      "NotCalibrated",
+      node,
+      `the calibration has no finite value of "${name}"; calibrate this very model again, on samples for which it is not NaN or infinite throughout`,
+    );
+  }
+
   // --- values ---------------------------------------------------------------------------------
 
   define(name: string, lowered: Lowered): void {
     this.#values.set(name, lowered);
-    if (lowered.format !== undefined) this.#report(name, lowered.format);
+    if (lowered.format !== undefined)
+      this.reports.push(reportTensor(name, lowered.format, this.rangeOf(name)));
   }
 
   /** Defines a value only if it is read: what contractions take as weights has another form there. */
@@ -254,14 +254,7 @@ export class LoweringContext {
     interval: readonly [number, number] = [-Infinity, Infinity],
     channels: "perChannel" | "perTensor" = "perTensor",
   ): Format {
-    const range = this.rangeOf(name);
-    if (range === undefined) {
-      throw nodeError(
-        "NotCalibrated",
-        node,
-        `the calibration has no range for "${name}"; calibrate this very model again`,
-      );
-    }
+    const range = this.requireRange(name, node);
     const clip = (x: number): number => Math.min(Math.max(x, interval[0]), interval[1]);
     const width = this.#widthFor(name);
     const unit = width.headroom / limitOf(width);
@@ -463,39 +456,15 @@ export class LoweringContext {
       value.shape,
     );
   }
-
-  #report(name: string, held: Format): void {
-    const range = this.rangeOf(name);
-    const scales = typeof held.scale === "number" ? [held.scale] : held.scale.scales;
-    const greatest = maxScale(held.scale);
-    const limits = [
-      (held.lo - held.zeroPoint - 0.5) * greatest,
-      (held.hi - held.zeroPoint + 0.5) * greatest,
-    ] as const;
-    this.reports.push({
-      name,
-      dtype: held.dtype,
-      scale: [scales.reduce((a, b) => Math.min(a, b)), greatest],
-      zeroPoint: held.zeroPoint,
-      range: range === undefined ? undefined : [range.min, range.max],
-      clipped: range === undefined ? 0 : clippedValues(range, limits),
-      count: range?.count ?? 0,
-    });
-  }
 }
 
 /** A channel this much quieter than the loudest keeps fewer than 9 of 16 bits. */
 const QUIET = 32;
 
 /** Operators that multiply and add; they read their first input as an activation. */
-export const CONTRACTIONS: ReadonlySet<string> = new Set([
-  "Conv",
-  "ConvTranspose",
-  "MatMul",
-  "Gemm",
-]);
+const CONTRACTIONS: ReadonlySet<string> = new Set(["Conv", "ConvTranspose", "MatMul", "Gemm"]);
 /** Operators that move or select values without changing them. */
-export const PRESERVING: ReadonlySet<string> = new Set([
+const PRESERVING: ReadonlySet<string> = new Set([
   "MaxPool",
   "Reshape",
   "Flatten",
@@ -508,69 +477,3 @@ export const PRESERVING: ReadonlySet<string> = new Set([
   "Identity",
   "Expand",
 ]);
-
-/** `from / to`, scale by scale. */
-export function scaleRatio(from: Scale, to: Scale): Scale {
-  if (typeof from === "number") return mapScale(to, (s) => from / s);
-  return mapScale(from, (s, c) => s / scaleAt(to, c));
-}
-
-function clippedValues(range: TensorRange, [lo, hi]: readonly [number, number]): number {
-  if (range.min >= lo && range.max <= hi) return 0;
-  const view = new DataView(new ArrayBuffer(4));
-  let clipped = 0;
-  for (const [bin, count] of range.histogram) {
-    view.setUint32(0, (bin << 20) >>> 0);
-    const inner = view.getFloat32(0);
-    view.setUint32(0, ((bin << 20) | 0xfffff) >>> 0);
-    const outer = view.getFloat32(0);
-    if (Math.max(inner, outer) > hi || Math.min(inner, outer) < lo) clipped += count;
-  }
-  return clipped;
-}
-
-/** The dtypes to which the operands of a product must be widened so that the pair exists. */
-export function pairedDtypes(a: Dtype, b: Dtype): readonly [Dtype, Dtype] {
-  const bits = (dtype: Dtype): number => DTYPE_INFO[dtype].bits;
-  if (b === "u8" && a !== "u8") return pairedDtypes(a, "i16");
-  if (a === "u8" && bits(b) > 8) return pairedDtypes("i16", b);
-  if (bits(a) < bits(b)) return [b, b];
-  return a === "i32" && b === "i8" ? [a, "i16"] : [a, b];
-}
-
-/** @throws CompileError for NaN and infinities, which no scale reaches */
-export function finiteNumbers(constant: ConstantTensor, name: string): Float64Array {
-  const values = Float64Array.from(constantNumbers(constant));
-  const bad = values.find((v) => v - v !== 0);
-  if (bad === undefined) return values;
-  throw new CompileError(
-    "NotFinite",
-    `constant "${name}" holds ${String(bad)}, which fixed point cannot; replace it by a finite number`,
-    { name },
-  );
-}
-
-/** The program's dtype for an integer type of the model. */
-export function integerDtype(type: ElementType): Dtype {
-  switch (type) {
-    case "bool":
-      return "bool";
-    case "uint8":
-      return "u8";
-    case "int8":
-      return "i8";
-    case "int16":
-      return "i16";
-    case "int32":
-    case "uint16":
-      return "i32";
-    case "int64":
-    case "uint32":
-      return "i64";
-    default:
-      throw new CompileError(
-        "UnsupportedType",
-        `tensors of ${type} cannot be held as integers here`,
-      );
-  }
-}

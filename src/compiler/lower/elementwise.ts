@@ -4,10 +4,10 @@ import type { FixedValue } from "../fixed/fixedGraph.js";
 import type { Dim, GraphNode } from "../graph.js";
 import { expressionAttribute, isFloat, nodeError } from "../graph.js";
 import type { LoweringContext } from "./context.js";
-import { integerDtype, pairedDtypes, scaleRatio } from "./context.js";
+import { integerDtype, pairedDtypes } from "./dtypes.js";
 import { finish, lowerFunction, multiplyScales, quantizedFormat, withInterval } from "./finish.js";
 import type { Format, Lowered, Real } from "./real.js";
-import { format, identityAxes, maxScale } from "./real.js";
+import { format, identityAxes, maxScale, scaleRatio } from "./real.js";
 import { exponentOf, roundScale, scaleByPowerOfTwo } from "./scale.js";
 import { dequantised, dequantizedConstant } from "./weights.js";
 

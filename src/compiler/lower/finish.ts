@@ -4,13 +4,13 @@ import type { FixedValue } from "../fixed/fixedGraph.js";
 import type { GraphNode } from "../graph.js";
 import { constantNumbers, expressionAttribute, floatAttribute, nodeError } from "../graph.js";
 import type { LoweringContext } from "./context.js";
-import { integerDtype, scaleRatio } from "./context.js";
+import { integerDtype } from "./dtypes.js";
 import type { Expression } from "../expression.js";
 import { evaluateExpression } from "../evaluateExpression.js";
 import type { FunctionTable } from "./functionTable.js";
 import { functionTable } from "./functionTable.js";
 import type { Format, Scale } from "./real.js";
-import { format, scaleAt } from "./real.js";
+import { format, scaleAt, scaleRatio } from "./real.js";
 import { powerOfTwo, roundScale } from "./scale.js";
 import { quantisationScales } from "./weights.js";
 
@@ -86,14 +86,7 @@ export function lowerFunction(
 ): void {
   const expression = expressionAttribute(node, "expression")!;
   const argument = node.inputs[0]!;
-  const range = ctx.rangeOf(argument);
-  if (range === undefined) {
-    throw nodeError(
-      "NotCalibrated",
-      node,
-      `the calibration has no range for "${argument}"; calibrate this very model again`,
-    );
-  }
+  const range = ctx.requireRange(argument, node);
   const { headroom } = ctx.profile.activation;
   const domain = [
     Math.max(Math.min(range.min * headroom, range.min / headroom), interval[0]),

@@ -11,10 +11,9 @@ import {
   stringAttribute,
 } from "../graph.js";
 import type { LoweringContext } from "./context.js";
-import { scaleRatio } from "./context.js";
 import { finish } from "./finish.js";
 import type { Format, Lowered, Real } from "./real.js";
-import { channelsLast, identityAxes, mapScale, maxScale, sameFormat } from "./real.js";
+import { channelsLast, identityAxes, mapScale, maxScale, sameFormat, scaleRatio } from "./real.js";
 
 export function lowerTranspose(ctx: LoweringContext, node: GraphNode): void {
   const x = ctx.get(node.inputs[0]!);

@@ -61,6 +61,12 @@ export function mapScale(scale: Scale, f: (s: number, channel: number) => number
     : { axis: scale.axis, scales: scale.scales.map(f) };
 }
 
+/** `from / to`, scale by scale. */
+export function scaleRatio(from: Scale, to: Scale): Scale {
+  if (typeof from === "number") return mapScale(to, (s) => from / s);
+  return mapScale(from, (s, c) => s / scaleAt(to, c));
+}
+
 function sameScale(a: Scale, b: Scale): boolean {
   if (typeof a === "number" || typeof b === "number") return a === b;
   return (

@@ -4,11 +4,11 @@ import type { Dim, GraphNode } from "../graph.js";
 import { intAttribute, intsAttribute, isFloat, nodeError } from "../graph.js";
 import { functions } from "../elementary.js";
 import type { LoweringContext } from "./context.js";
-import { integerDtype, scaleRatio } from "./context.js";
+import { integerDtype } from "./dtypes.js";
 import { finish } from "./finish.js";
 import { functionTable } from "./functionTable.js";
 import type { Real } from "./real.js";
-import { channelsLast, format, mapScale, maxScale, scaleAt } from "./real.js";
+import { channelsLast, format, mapScale, maxScale, scaleAt, scaleRatio } from "./real.js";
 import { roundScale } from "./scale.js";
 
 interface Window {

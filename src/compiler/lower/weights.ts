@@ -1,9 +1,8 @@
 /** Weights of contractions: from reals, or from the integers of a quantised model, to integers. */
 import type { Dtype } from "../../core/dtype.js";
 import type { ConstantTensor, GraphNode } from "../graph.js";
-import { constantNumbers, isFloat, nodeError } from "../graph.js";
+import { constantNumbers, finiteNumbers, isFloat, nodeError } from "../graph.js";
 import type { LoweringContext } from "./context.js";
-import { finiteNumbers } from "./context.js";
 import type { Profile } from "./profile.js";
 import { roundScale } from "./scale.js";
 

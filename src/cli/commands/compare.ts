@@ -49,6 +49,12 @@ export function addCompare(program: Command, terminal: Terminal): void {
       const input = await openSamples(flags.samples, description);
       const backend = await openBackend(flags.backend);
       const instance = inFile(modulePath, () => instantiate(bytes, { backend, ownsBackend: true }));
+      const { toHex } = await import("../../module/hash.js");
+      const { sha256 } = await import("../../module/sha256.js");
+      const source = instance.module.provenance["model"];
+      if (source !== undefined && source !== toHex(sha256(model))) {
+        warn(terminal, `${modulePath} was compiled from another model than ${modelPath}`);
+      }
       const progress = await startProgress(terminal, "comparing", input.count);
       let comparison;
       try {
@@ -64,12 +70,6 @@ export function addCompare(program: Command, terminal: Terminal): void {
         instance.dispose();
       }
       terminal.out(flags.json ? json(comparison) : describe(comparison));
-      const { toHex } = await import("../../module/hash.js");
-      const { sha256 } = await import("../../module/sha256.js");
-      const source = instance.module.provenance["model"];
-      if (source !== undefined && source !== toHex(sha256(model))) {
-        warn(terminal, `${modulePath} was compiled from another model than ${modelPath}`);
-      }
       for (const [name, { notFinite }] of Object.entries(comparison.outputs)) {
         if (notFinite === 0) continue;
         warn(

@@ -393,12 +393,6 @@ export class LoweringContext {
     factor: Scale,
     target: Format,
   ): FixedValue {
-    const output = {
-      dtype: target.dtype,
-      zeroPoint: BigInt(target.zeroPoint),
-      lo: BigInt(target.lo),
-      hi: BigInt(target.hi),
-    };
     const uniform =
       typeof factor === "number"
         ? factor
@@ -408,7 +402,7 @@ export class LoweringContext {
     if (uniform !== undefined) {
       return this.builder.op(
         "rescale",
-        { ...toMultiplier(uniform), ...output },
+        { ...toMultiplier(uniform), ...outputOf(target) },
         [x.value],
         target.dtype,
         x.value.shape,
@@ -433,12 +427,7 @@ export class LoweringContext {
     const multipliers = toMultipliers(factors);
     return this.builder.op(
       "rescale.by",
-      {
-        dtype: target.dtype,
-        zeroPoint: BigInt(target.zeroPoint),
-        lo: BigInt(target.lo),
-        hi: BigInt(target.hi),
-      },
+      outputOf(target),
       [
         value,
         this.builder.constant(
@@ -456,6 +445,11 @@ export class LoweringContext {
       value.shape,
     );
   }
+}
+
+/** How the rescale instructions end, as their immediates say it. */
+export function outputOf({ dtype, zeroPoint, lo, hi }: Format) {
+  return { dtype, zeroPoint: BigInt(zeroPoint), lo: BigInt(lo), hi: BigInt(hi) };
 }
 
 /** A channel this much quieter than the loudest keeps fewer than 9 of 16 bits. */

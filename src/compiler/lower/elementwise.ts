@@ -4,6 +4,7 @@ import type { FixedValue } from "../fixed/fixedGraph.js";
 import type { Dim, GraphNode } from "../graph.js";
 import { expressionAttribute, isFloat, nodeError } from "../graph.js";
 import type { LoweringContext } from "./context.js";
+import { outputOf } from "./context.js";
 import { integerDtype, pairedDtypes } from "./dtypes.js";
 import { finish, lowerFunction, multiplyScales, quantizedFormat, withInterval } from "./finish.js";
 import type { Format, Lowered, Real } from "./real.js";
@@ -101,10 +102,7 @@ function scaledSum(
       aMultiplier: factor(ra),
       bMultiplier: sign * factor(rb),
       shift,
-      dtype: target.dtype,
-      zeroPoint: BigInt(target.zeroPoint),
-      lo: BigInt(target.lo),
-      hi: BigInt(target.hi),
+      ...outputOf(target),
     },
     [a.value, b.value],
     target.dtype,

@@ -2,7 +2,7 @@
 import { DTYPE_INFO } from "../../core/dtype.js";
 import type { FixedValue } from "../fixed/fixedGraph.js";
 import type { GraphNode } from "../graph.js";
-import { constantNumbers, expressionAttribute, floatAttribute, nodeError } from "../graph.js";
+import { constantNumbers, expressionAttribute, floatAttribute } from "../graph.js";
 import type { LoweringContext } from "./context.js";
 import { integerDtype } from "./dtypes.js";
 import type { Expression } from "../expression.js";

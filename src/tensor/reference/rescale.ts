@@ -1,5 +1,7 @@
+import type { Dtype } from "../../core/dtype.js";
 import { clampExact, rescaleExact } from "../../core/fixedPoint.js";
 import type { Shape } from "../../core/shape.js";
+import { elementCount } from "../../core/shape.js";
 import type { RescaleOutput } from "../backend.js";
 import type { HostTensor } from "./hostTensor.js";
 import {
@@ -60,8 +62,20 @@ function rescaleDoubles(
   return dtype === "i64" && !allSafe(values) ? undefined : values;
 }
 
-const exactly = (count: number, exact: (i: number) => bigint): bigint[] =>
-  Array.from({ length: count }, (_, i) => exact(i));
+/** The doubles, or each element exactly where there are none. */
+const tensorOf = (
+  dtype: Dtype,
+  shape: Shape,
+  doubles: Float64Array | undefined,
+  exact: (i: number) => bigint,
+): HostTensor =>
+  doubles
+    ? fromDoubles(dtype, shape, doubles)
+    : fromBigints(
+        dtype,
+        shape,
+        Array.from({ length: elementCount(shape) }, (_, i) => exact(i)),
+      );
 
 export function rescale(
   x: HostTensor,
@@ -85,9 +99,7 @@ export function rescale(
       exact,
       output,
     );
-  return y
-    ? fromDoubles(dtype, x.shape, y)
-    : fromBigints(dtype, x.shape, exactly(x.data.length, exact));
+  return tensorOf(dtype, x.shape, y, exact);
 }
 
 export function rescaleBy(
@@ -114,9 +126,7 @@ export function rescaleBy(
       exact,
       output,
     );
-  return y
-    ? fromDoubles(dtype, x.shape, y)
-    : fromBigints(dtype, x.shape, exactly(x.data.length, exact));
+  return tensorOf(dtype, x.shape, y, exact);
 }
 
 export function rescaleAdd(
@@ -147,5 +157,5 @@ export function rescaleAdd(
     exact,
     output,
   );
-  return y ? fromDoubles(dtype, shape, y) : fromBigints(dtype, shape, exactly(left.length, exact));
+  return tensorOf(dtype, shape, y, exact);
 }

@@ -216,20 +216,36 @@ export function writeWeightedSum(view: DataView, at: Address, fields: Readonly<W
 
 export interface RescalePlan {
   multipliers: Int32Array;
-  /** The shift of all channels, 32..62, or 0 if there is none: then the kernel is slower. */
+  /** The shift of all channels, or 0 if there is none: then the kernel is slower. */
   uniformShift: number;
 }
 
+/** The least common shift that vector kernels take, by the width of what is rescaled. */
+const LEAST_SHIFT = { upTo16: 17, wider: 32 } as const;
+export type SourceWidth = keyof typeof LEAST_SHIFT;
+
 /**
  * Equal factors m/2^s with one shift of at least 32, which is what the vector kernels want: they keep
- * the high words of 64-bit products. Possible when no multiplier is negative and the factors' ranges
+ * the high words of 64-bit products. Sources of up to 16 bits are shifted left first where only a
+ * smaller one, from 17, will do. Possible when no multiplier is negative and the factors' ranges
  * meet; else the multipliers come back as they are.
  */
 export function planRescale(
   multipliers: ArrayLike<number>,
   shifts: ArrayLike<number>,
+  source: SourceWidth = "wider",
 ): RescalePlan {
-  let least = 32;
+  const plan = planFrom(LEAST_SHIFT.wider, multipliers, shifts);
+  if (plan.uniformShift !== 0 || source === "wider") return plan;
+  return planFrom(LEAST_SHIFT.upTo16, multipliers, shifts);
+}
+
+function planFrom(
+  lowest: number,
+  multipliers: ArrayLike<number>,
+  shifts: ArrayLike<number>,
+): RescalePlan {
+  let least = lowest;
   let most = 62;
   for (let i = 0; i < multipliers.length; i++) {
     const m = multipliers[i]!;

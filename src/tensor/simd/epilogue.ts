@@ -1,4 +1,5 @@
 import { DTYPE_INFO } from "../../core/dtype.js";
+import type { SourceWidth } from "./descriptors.js";
 import { planRescale, writeEpilogue } from "./descriptors.js";
 import type { Engine } from "./engine.js";
 import type { Address } from "./kernels.js";
@@ -36,7 +37,13 @@ function numbersOf(engine: Engine, x: number | SimdTensor, count: number): numbe
   return Array.from({ length: count }, (_, i) => Number(data[x.count === 1 ? 0 : i]));
 }
 
-function build(engine: Engine, steps: Steps, wide: boolean, columns: number): ChannelParameters {
+function build(
+  engine: Engine,
+  steps: Steps,
+  wide: boolean,
+  columns: number,
+  source: SourceWidth,
+): ChannelParameters {
   const { bias, rescale } = steps;
   const biasBytes = wide ? 8 : 4;
   const perChannel = isPerChannel(steps);
@@ -62,7 +69,7 @@ function build(engine: Engine, steps: Steps, wide: boolean, columns: number): Ch
   let uniformShift = 0;
   if (rescale !== undefined) {
     const shifts = numbersOf(engine, rescale.shift, factors);
-    const plan = planRescale(numbersOf(engine, rescale.multiplier, factors), shifts);
+    const plan = planRescale(numbersOf(engine, rescale.multiplier, factors), shifts, source);
     uniformShift = plan.uniformShift;
     engine.heap.view("i32", next, factors).set(plan.multipliers as never);
     engine.heap.view("i8", next + factors * 4, factors).set(shifts as never);
@@ -82,6 +89,7 @@ function build(engine: Engine, steps: Steps, wide: boolean, columns: number): Ch
 /**
  * Bias and factors for `columns` channels, made now or before and kept with `owner`.
  * @param wide whether accumulators, hence biases, are i64
+ * @param source width of what is rescaled
  */
 export function channelParameters(
   engine: Engine,
@@ -89,13 +97,14 @@ export function channelParameters(
   steps: Steps,
   wide: boolean,
   columns: number,
+  source: SourceWidth = "wider",
 ): ChannelParameters {
   const { bias, rescale } = steps;
   // Constants as such, tensors by the storage that holds them: neither ever changes.
   const name = (x: number | SimdTensor | undefined): string =>
     x === undefined ? "" : typeof x === "number" ? `${x}` : `#${engine.storageOf(x).id}`;
-  const key = `parameters ${wide} ${columns} ${name(bias)} ${name(rescale?.multiplier)} ${name(rescale?.shift)}`;
-  return engine.packed.get(owner, key, () => build(engine, steps, wide, columns));
+  const key = `parameters ${wide} ${source} ${columns} ${name(bias)} ${name(rescale?.multiplier)} ${name(rescale?.shift)}`;
+  return engine.packed.get(owner, key, () => build(engine, steps, wide, columns, source));
 }
 
 /** Writes the epilogue of `steps` for channels from `first`. */

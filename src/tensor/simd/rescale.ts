@@ -3,6 +3,7 @@ import type { Shape } from "../../core/shape.js";
 import type { RescaleOutput } from "../backend.js";
 import { forEachBlock } from "./blocks.js";
 import { layOf } from "./broadcast.js";
+import type { SourceWidth } from "./descriptors.js";
 import { EPILOGUE_BYTES, planRescale, writeWeightedSum } from "./descriptors.js";
 import type { Engine } from "./engine.js";
 import type { ChannelParameters } from "./epilogue.js";
@@ -21,10 +22,11 @@ function writeScalar(
   multiplier: number,
   shift: number,
   output: RescaleOutput,
+  source: SourceWidth,
 ): void {
   const at = engine.arguments;
   const factors = at + EPILOGUE_BYTES;
-  const plan = planRescale([multiplier], [shift]);
+  const plan = planRescale([multiplier], [shift], source);
   engine.heap.view("i32", factors, LANES).fill(plan.multipliers[0] as never);
   engine.heap.view("i8", factors + 4 * LANES, LANES).fill(shift as never);
   const parameters: ChannelParameters = {
@@ -48,13 +50,14 @@ export function rescaleStored(
 ): SimdTensor {
   const source = engine.addressOf(x);
   const { code, bytes } = DTYPE_INFO[x.dtype];
+  const width = bytes <= 2 ? "upTo16" : "wider";
   if (typeof multiplier === "number" && typeof shift === "number") {
-    if (bytes <= 2 && planRescale([multiplier], [shift]).uniformShift === 0) {
-      // A factor of about one: only a weighted sum has vectors for it.
+    if (bytes <= 2 && planRescale([multiplier], [shift], width).uniformShift === 0) {
+      // A negative factor, or a great one: only a weighted sum has vectors for it.
       return rescaleAdd(engine, x, x, { a: multiplier, b: 0 }, shift, output, x.shape);
     }
     const result = engine.make(output.dtype, x.shape, interval(output.lo, output.hi));
-    writeScalar(engine, multiplier, shift, output);
+    writeScalar(engine, multiplier, shift, output, width);
     engine.wasm.rescale(engine.arguments, code, source, 1, x.count, engine.addressOf(result));
     return result;
   }
@@ -66,7 +69,7 @@ export function rescaleStored(
     const result = engine.make(output.dtype, x.shape, interval(output.lo, output.hi));
     const steps = { rescale: { multiplier, shift, output } };
     const owner = engine.storageOf(m);
-    const parameters = channelParameters(engine, owner, steps, false, columns);
+    const parameters = channelParameters(engine, owner, steps, false, columns, width);
     writeSteps(engine, engine.arguments, steps, parameters, "i32");
     const rows = x.count / columns;
     engine.wasm.rescale(engine.arguments, code, source, rows, columns, engine.addressOf(result));
@@ -85,6 +88,7 @@ export function rescaleStored(
         Number(multipliers[m.count === 1 ? 0 : row]),
         Number(shifts[s.count === 1 ? 0 : row]),
         output,
+        width,
       );
       engine.wasm.rescale(
         engine.arguments,

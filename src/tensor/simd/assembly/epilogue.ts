@@ -17,7 +17,7 @@ export class Epilogue {
   multiplier: usize;
   /** i8, like `multiplier`; not read when `uniformShift` is set. */
   shift: usize;
-  /** A shift of 32..62 common to all channels whose multipliers are not negative; else 0. */
+  /** A shift common to all channels, 32..62 (from 17 for sources of up to 16 bits), if no multiplier is negative; else 0. */
   uniformShift: i32;
   /** −1: parameters per channel; 0: parameters of the tensor. */
   channelMask: i32;
@@ -57,6 +57,9 @@ export function roundExact(low: i64, high: i64, s: i64, zero: i64, lo: i64, hi: 
   return clampI64(low, lo, hi);
 }
 
+/** i16 times 2^15 fits i32. `LEAST_SHIFT` in `../descriptors.ts` is 32 less this for such sources. */
+const NARROW_LIFT: i32 = 15;
+
 /** Zero point and bounds in 16-bit lanes, which costs half as much. */
 @inline
 function storeLate<T>(dst: usize, y: v128, lo: v128, hi: v128, zero: v128): void {
@@ -67,14 +70,19 @@ function storeLate<T>(dst: usize, y: v128, lo: v128, hi: v128, zero: v128): void
 }
 
 /**
- * Eight elements of at most 32 bits, with a shift of t + 32. `lo`, `hi` and `zero` are i16 lanes for
+ * Eight elements of at most 32 bits, those of up to 16 times 2^lift, with a shift of t + 32. `lo`, `hi` and `zero` are i16 lanes for
  * `storeLate` if `late`, else i32 lanes, with bounds for what the zero point is added to.
  */
 @inline
 function rescaleNarrow<S, T>(
-  src: usize, bias: usize, m: usize, half: v128, t: i32, late: bool, lo: v128, hi: v128, zero: v128, dst: usize,
+  src: usize, bias: usize, m: usize, half: v128, t: i32, lift: i32, late: bool, lo: v128, hi: v128, zero: v128,
+  dst: usize,
 ): void {
   let x0 = load4<S>(src), x1 = load4<S>(src + 4 * sizeof<S>());
+  if (sizeof<S>() <= 2) {
+    x0 = i32x4.shl(x0, lift);
+    x1 = i32x4.shl(x1, lift);
+  }
   if (bias) {
     x0 = i32x4.add(x0, v128.load(bias));
     x1 = i32x4.add(x1, v128.load(bias, 16));
@@ -138,8 +146,10 @@ function rescaleBlock<S, T>(
   if (sizeof<T>() < 8 && uniform && below <= i32.MAX_VALUE && above >= i32.MIN_VALUE) {
     vectorCols = cols & ~7;
   }
-  const t = uniform - 32;
-  const half = i64x2.splat(<i64>1 << (uniform - 1));
+  // Up to 16 bits leave room to shift left first, so that shifts below 32 use the high words too.
+  const lift: i32 = sizeof<S>() <= 2 && uniform < 32 ? NARROW_LIFT : 0;
+  const t = uniform + lift - 32;
+  const half = i64x2.splat(<i64>1 << (uniform + lift - 1));
   // What saturates to i16 before the zero point is added must saturate after it too.
   const late = sizeof<S>() < 8 && (sizeof<T>() == 1 || (sizeof<T>() == 2 && zero == 0));
   const zeros = late ? i16x8.splat(<i16>zero) : i32x4.splat(<i32>zero);
@@ -161,7 +171,7 @@ function rescaleBlock<S, T>(
         const y1 = rescaleWide4(s + 32, bias ? bias + 32 : 0, v128.load(m, 16), half, t, lo64, hi64);
         store8<T>(d, i32x4.add(y0, zeros), i32x4.add(y1, zeros));
       } else {
-        rescaleNarrow<S, T>(s, bias, m, half, t, late, least, most, zeros, d);
+        rescaleNarrow<S, T>(s, bias, m, half, t, lift, late, least, most, zeros, d);
       }
       s += 8 * sizeof<S>();
       d += 8 * sizeof<T>();

@@ -133,7 +133,10 @@ function measure(
   };
 }
 
-/** Accuracy of `q` as an approximation of `f`; `rowLength` is the size of the last axis. */
+/**
+ * Accuracy of `q` as an approximation of `f`; `rowLength` is the size of the last axis. All figures
+ * are NaN (null in JSON) where `f` has elements and none is finite: there is nothing to compare.
+ */
 export function accuracy(f: Float64Array, q: Float64Array, rowLength: number): Accuracy {
   let [signal, noise, power, product, maxAbsError] = [0, 0, 0, 0, 0];
   for (let i = 0; i < f.length; i++) {
@@ -146,6 +149,9 @@ export function accuracy(f: Float64Array, q: Float64Array, rowLength: number): A
     product += x * y;
     noise += error * error;
     if (error > maxAbsError) maxAbsError = error;
+  }
+  if (f.length > 0 && !f.some(Number.isFinite)) {
+    return { sqnrDb: NaN, maxAbsError: NaN, cosine: NaN, argmaxAgreement: NaN };
   }
   const db = noise === 0 ? MAX_DB : 10 * Math.log10(signal / noise);
   const norm = Math.sqrt(signal * power); // one root: equal sums give a cosine of exactly 1

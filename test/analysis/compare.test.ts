@@ -42,6 +42,15 @@ describe("accuracy", () => {
     const result = accuracy(f64(-Infinity, 1, NaN), f64(-9, 1, 0), 3);
     expect(result).toMatchObject({ sqnrDb: 300, maxAbsError: 0, cosine: 1 });
   });
+
+  it("has no figures where nothing is finite", () => {
+    expect(accuracy(f64(NaN, Infinity), f64(1, 2), 2)).toEqual({
+      sqnrDb: NaN,
+      maxAbsError: NaN,
+      cosine: NaN,
+      argmaxAgreement: NaN,
+    });
+  });
 });
 
 const STEP = { mantissa: 1, exponent: -3, zeroPoint: 0n };

@@ -36,7 +36,7 @@ test("the embedding is examples/embed.mjs, and its module examples/embed.aivmt",
 test("the scripts it names are there", () => {
   const { scripts } = JSON.parse(read("package.json")) as { scripts: Record<string, string> };
   const named = [...readme.matchAll(/npm (?:run )?([a-z][a-z:]*)/g)].map(([, name]) => name!);
-  const builtin = ["ci", "install", "ships"];
+  const builtin = ["ci", "install", "pack", "ships"];
   const unknown = named.filter((name) => !builtin.includes(name) && !(name in scripts));
   expect(named).toContain("demo");
   expect(unknown).toEqual([]);

@@ -572,7 +572,7 @@ describe("random", () => {
     const expected = Buffer.concat([block(0), block(1)]).subarray(0, 40);
     expect(Buffer.from(outputs!["y"]!.bytes)).toEqual(expected);
     expect(receipt.seed).toBe(Buffer.from(seed).toString("hex"));
-    expect(receipt.gasUsed).toBe((STEP + 2_000_000n + 40n * 8_000n + STEP).toString());
+    expect(receipt.gasUsed).toBe((STEP + 2_000_000n + 40n * 40_000n + STEP).toString());
     instance.dispose();
   });
 

@@ -107,14 +107,20 @@ export function checkRank(
   dims: readonly number[],
   named: readonly NamedDimension[],
 ): void {
-  const shape =
-    Array.isArray(dims) &&
-    dims.every((dim) => Number.isInteger(dim) && dim >= 0 && dim <= 0x7fffffff);
-  if (shape && dims.length === port.shape.length) return;
+  const takes = `the entry takes ${formatDimensions(port.shape, named)}`;
+  const place = { name: port.name };
+  if (
+    !Array.isArray(dims) ||
+    !dims.every((dim) => Number.isInteger(dim) && dim >= 0 && dim <= 0x7fffffff)
+  ) {
+    const message = `input "${port.name}" has dims ${String(dims)}, which must be integers from 0 to 2^31 − 1; ${takes}`;
+    throw new InputError("Shape", message, place);
+  }
+  if (dims.length === port.shape.length) return;
   throw new InputError(
     "Shape",
-    `input "${port.name}" has dims ${shape ? formatShape(dims) : String(dims)}, the entry takes ${formatDimensions(port.shape, named)}: ${port.shape.length} integers from 0 to 2^31 − 1`,
-    { name: port.name },
+    `input "${port.name}" has dims ${formatShape(dims)} of rank ${dims.length}, ${takes} of rank ${port.shape.length}; reshape it`,
+    place,
   );
 }
 

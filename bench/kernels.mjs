@@ -102,7 +102,9 @@ function contraction({ m, n, k, bits, aType = I16, window = 0, a, finish }) {
   const top = 2 ** (bits - 1) - 1;
   const b = put(Int16Array, k * n, -top, top);
   kernels.pack(wide ? 1 : 0, I16, b, n * 2, 2, k, n, packed);
-  const run = wide ? 0 : kernels.planRun(packed, k, n, Math.floor(0x7fffffff / aMax));
+  const runs = alloc(n >> 1);
+  const limit = Math.floor(0x7fffffff / aMax);
+  const run = wide ? 0 : kernels.planRuns(packed, k, n, limit, runs);
   const proved = run >= k >> 1;
   const split = !wide && run < 6;
   const planes = alloc(2 * bytes);
@@ -117,7 +119,7 @@ function contraction({ m, n, k, bits, aType = I16, window = 0, a, finish }) {
     aRowBytes: k * Type.BYTES_PER_ELEMENT,
     b: split ? planes : packed,
     sums: wide ? 2 : split ? 3 : proved ? 0 : 1,
-    run,
+    runs,
     epilogue: finish(proved),
     dst: alloc(m * n * 8),
     dstRowBytes: n * 8,
@@ -130,7 +132,7 @@ function contraction({ m, n, k, bits, aType = I16, window = 0, a, finish }) {
       ? "(i32)"
       : split
         ? "(i64 of two halves)"
-        : `(i64 over runs of ${2 * run})`;
+        : `(i64 over runs of ${2 * run} and more)`;
   return { run: () => kernels.contract(at), work: m * n * k, note };
 }
 
@@ -230,7 +232,7 @@ function depthwise(name, h, c, kernel, stride) {
     aRowBytes: 0,
     b: packed,
     sums: 0,
-    run: 0,
+    runs: 0,
     epilogue: rescaled(c),
     dst: alloc(out * out * c * 2),
     dstRowBytes: c * 2,

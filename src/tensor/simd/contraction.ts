@@ -168,7 +168,7 @@ function run(
   const bias = pending.bias === undefined ? 0 : magnitude(pending.bias.interval);
   // Doubles: rounding is far below the factor of two that is kept free.
   if (bias > 0 && k * magnitude(values) * magnitude(b.interval) + bias > 2 ** 62) return undefined;
-  const { sums, run } = packed.plan(values, b, pending.bias);
+  const { sums, runs } = packed.plan(values, b, pending.bias);
   const wide = sums !== SUMS.i32;
   if (bias > 0 && accumulator === "i32" && wide) return undefined;
 
@@ -206,7 +206,7 @@ function run(
       aRowBytes: product.aRowBytes,
       b: panels.pointer + product.matrix * panels.matrixBytes,
       sums,
-      run,
+      runs: runs + product.matrix * ((n + 7) >> 3) * 4,
       epilogue: epilogueAt,
       dst: out.pointer + product.dst * dstBytes,
       dstRowBytes: product.dstRow * dstBytes,

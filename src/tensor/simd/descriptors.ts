@@ -18,8 +18,8 @@ export interface Contraction {
   /** B as `pack` left it. */
   b: Address;
   sums: (typeof SUMS)[keyof typeof SUMS];
-  /** From `planRun`, for `SUMS.runs`. */
-  run: number;
+  /** i32 for each panel, from `planRuns`, for `SUMS.runs`. */
+  runs: Address;
   epilogue: Address;
   dst: Address;
   dstRowBytes: number;
@@ -44,7 +44,7 @@ const CONTRACTION = [
   "aRowBytes",
   "b",
   "sums",
-  "run",
+  "runs",
   "epilogue",
   "dst",
   "dstRowBytes",

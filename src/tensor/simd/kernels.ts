@@ -21,6 +21,8 @@ export interface Kernels {
   ): void;
   columnSums(packed: Address, k: number, n: number, dst: Address): void;
   planRun(packed: Address, k: number, n: number, limit: number): number;
+  /** Writes i32 for each panel; the least of them. */
+  planRuns(packed: Address, k: number, n: number, limit: number, dst: Address): number;
   splitPairs(packed: Address, bytes: number, dst: Address): void;
   contract(contraction: Address): void;
   contractScratchBytes(k: number, n: number): number;

@@ -24,12 +24,13 @@ export interface WeightLayout {
 export interface SumsPlan {
   readonly sums: (typeof SUMS)[keyof typeof SUMS];
   /** Pairs of k that are summed in i32, for `SUMS.runs`. */
-  readonly run: number;
+  /** i32 for each panel of the first matrix, then of the next. */
+  readonly runs: Address;
 }
 
-const PROVED: SumsPlan = { sums: SUMS.i32, run: 0 };
-const WIDE: SumsPlan = { sums: SUMS.wide, run: 0 };
-const SPLIT: SumsPlan = { sums: SUMS.split, run: 0 };
+const PROVED: SumsPlan = { sums: SUMS.i32, runs: 0 };
+const WIDE: SumsPlan = { sums: SUMS.wide, runs: 0 };
+const SPLIT: SumsPlan = { sums: SUMS.split, runs: 0 };
 /** Pairs of a run below which two products with halves of B are faster. */
 const SHORT_RUN = 6;
 
@@ -57,6 +58,7 @@ export class PackedWeights implements Derived, Panels {
   private readonly engine: Engine;
   private readonly key: string;
   private readonly panels: Storage;
+  private readonly lengths: Storage[] = [];
   private readonly plans = new Map<string, SumsPlan>();
   private readonly runPlans = new Map<number, SumsPlan>();
 
@@ -109,6 +111,7 @@ export class PackedWeights implements Derived, Panels {
   }
 
   dispose(): void {
+    for (const storage of this.lengths) storage.release();
     this.panels.release();
   }
 
@@ -172,8 +175,16 @@ export class PackedWeights implements Derived, Panels {
     let plan = this.runPlans.get(a);
     if (plan === undefined) {
       const limit = Math.floor(INT32_MAX / a);
-      const run = this.engine.wasm.planRun(this.pointer, this.layout.k, this.columns, limit);
-      plan = run < SHORT_RUN ? SPLIT : { sums: SUMS.runs, run };
+      const { engine, columns, layout } = this;
+      const storage = new Storage(engine.heap, columns >> 1);
+      const least = engine.wasm.planRuns(this.pointer, layout.k, columns, limit, storage.pointer);
+      if (least < SHORT_RUN) {
+        storage.release();
+        plan = SPLIT;
+      } else {
+        this.lengths.push(storage);
+        plan = { sums: SUMS.runs, runs: storage.pointer };
+      }
       this.runPlans.set(a, plan);
     }
     return plan;

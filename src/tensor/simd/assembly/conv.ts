@@ -26,8 +26,8 @@ export class Contraction {
   /** B as `pack` left it, or `splitPairs`. */
   b: usize;
   sums: i32;
-  /** From `planRun`. */
-  run: i32;
+  /** i32 for each panel, from `planRuns`. */
+  runs: usize;
   /** An `Epilogue`. */
   epilogue: usize;
   dst: usize;
@@ -204,8 +204,8 @@ export function contract(args: usize): void {
         if (sums == SUMS_I32) accumulateI32(a, lda, rows, b, panels, pairs, out, ldOut);
         else if (wide) accumulateWide(a, lda, rows, b, panels, k, out, ldOut);
         else {
-          const run = max(c.run, 1);
-          accumulateI64(a, lda, rows, b, panels, pairs, run, lowPlane, out, ldOut, groups);
+          const runs = c.runs + (<usize>(j >> 3) << 2);
+          accumulateI64(a, lda, rows, b, panels, pairs, runs, lowPlane, out, ldOut, groups);
         }
         if (!direct) {
           finish(e, sums != SUMS_I32, strip, ldStrip, rows, j, cols, dst, c.dstRowBytes, narrow);

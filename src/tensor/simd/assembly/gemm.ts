@@ -182,13 +182,15 @@ function tileRuns(
 
 /**
  * `strip[r][c] = Σ_k a[r][k]·b[k][c]` in i64. With `lowPlane`, the distance from the high halves of B
- * to the low ones, B is what `splitPairs` made; else sums are proved to fit i32 over runs of `run` pairs.
+ * to the low ones, B is what `splitPairs` made; else sums are proved to fit i32 over runs of as many
+ * pairs as `runs` has for each panel.
  */
 export function accumulateI64(
-  a: usize, lda: usize, rows: i32, b: usize, panels: i32, pairs: i32, run: i32, lowPlane: usize,
+  a: usize, lda: usize, rows: i32, b: usize, panels: i32, pairs: i32, runs: usize, lowPlane: usize,
   strip: usize, ldStrip: usize, scratch: usize,
 ): void {
   for (let p = 0; p < panels; ++p, b += <usize>pairs << 5, strip += 64) {
+    const run = lowPlane ? SPLIT_RUN : max(load<i32>(runs + (<usize>p << 2)), 1);
     for (let r = 0; r < rows; ) {
       const tile = isTile(r, rows);
       if (tile) r = min(r, rows - TILE);

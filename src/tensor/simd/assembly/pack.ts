@@ -122,6 +122,9 @@ function fittingPairs(panel: usize, most: i32, bound: v128): i32 {
   return most;
 }
 
+/** How often `planRun` tries a run that is only a little shorter. */
+const PATIENCE: i32 = 32;
+
 /**
  * The length in pairs of runs such that, K being cut into runs of it, `Σ|b[k][c]| ≤ limit` in each for
  * every column c. With `limit = ⌊(2^31 − 1 − |bias|max) / |a|max⌋`, ⌈k/2⌉ proves that i32 holds every
@@ -133,7 +136,7 @@ export function planRun(packed: usize, k: i32, n: i32, limit: i32): i32 {
   // A sum below this bound cannot wrap when the next pair is added.
   const bound = i32x4.splat(min(limit, 0x7ffe0000));
   const panels = (n + 7) >> 3;
-  let run = pairs;
+  let run = pairs, patience = PATIENCE;
   // A panel that fits is looked at again if the run has become shorter since: cuts have moved.
   for (let j = 0, fits = 0; fits < panels && run > 0; j = j + 1 < panels ? j + 1 : 0) {
     const panel = packed + <usize>j * (<usize>pairs << 5);
@@ -142,17 +145,27 @@ export function planRun(packed: usize, k: i32, n: i32, limit: i32): i32 {
       const most = min(run, pairs - i);
       const fitting = fittingPairs(panel + (<usize>i << 5), most, bound);
       if (fitting == most) continue;
-      if (fitting < 2) {
-        if (fitting == 0) return 0;
-        run = 1;
-      } else {
-        run = fitting & ~1;
-      }
+      if (fitting == 0) return 0;
+      // The first run bounds all; elsewhere a little shorter moves the cuts, which may be enough.
+      const step = i > 0 && --patience > 0;
+      run = max((step ? run - 1 : fitting) & ~1, 1);
       fits = 0;
       i = -run; // from the first pair again
     }
   }
   return run;
+}
+
+/** `planRun` for each panel, as i32 at `dst`: the worst column shortens the runs of eight, not of all. */
+export function planRuns(packed: usize, k: i32, n: i32, limit: i32, dst: usize): i32 {
+  const panelBytes = <usize>((k + 1) >> 1) << 5;
+  let least = i32.MAX_VALUE;
+  for (let j = (n + 7) >> 3; j > 0; --j, packed += panelBytes, dst += 4) {
+    const run = planRun(packed, k, 8, limit);
+    store<i32>(dst, run);
+    least = min(least, run);
+  }
+  return least;
 }
 
 /**

@@ -38,9 +38,10 @@ function packed(b: IntegerArray, bType: Dtype, { k, n }: Sizes, aMax: number, wi
   const size = bytesOf(bType);
   const at = arena.alloc(panels * (wide ? k : Math.ceil(k / 2)) * 32);
   kernels.pack(wide ? 1 : 0, code(bType), arena.put(b), n * size, size, k, n, at);
-  if (wide) return { b: at, sums: SUMS.wide, run: 0 };
-  const run = kernels.planRun(at, k, n, Math.floor(0x7fffffff / aMax));
-  return { b: at, sums: run >= Math.ceil(k / 2) ? SUMS.i32 : SUMS.runs, run };
+  if (wide) return { b: at, sums: SUMS.wide, runs: 0 };
+  const runs = arena.alloc(4 * panels);
+  const least = kernels.planRuns(at, k, n, Math.floor(0x7fffffff / aMax), runs);
+  return { b: at, sums: least >= Math.ceil(k / 2) ? SUMS.i32 : SUMS.runs, runs };
 }
 
 /** Packed pairs as their two halves. */
@@ -214,6 +215,15 @@ describe("planRun", () => {
       // The proof that i32 holds all sums is found whenever there is one.
       expect(run === pairs).toBe(greatest(2 * pairs) <= limit);
       if (run < pairs && run > 1) expect(run % 2).toBe(0);
+      const panels = Math.ceil(n / 8);
+      const runs = arena.alloc(4 * panels);
+      const least = kernels.planRuns(at, k, n, limit, runs);
+      const own = Array.from({ length: panels }, (_, p) => arena.view.getInt32(runs + 4 * p, true));
+      expect(least).toBe(Math.min(...own));
+      // A panel's own runs are those of its columns alone.
+      own.forEach((length, p) => {
+        expect(length).toBe(kernels.planRun(at + p * pairs * 32, k, Math.min(8, n - 8 * p), limit));
+      });
     }
   });
 

@@ -100,7 +100,7 @@ describe("depthwise", () => {
           aRowBytes: 0,
           b: packed,
           sums,
-          run: 0,
+          runs: 0,
           epilogue: arena.epilogue({ type: code("i64") }),
           dst,
           dstRowBytes: channels * 8,

@@ -30,7 +30,7 @@ export interface Contraction {
 }
 
 /**
- * How sums are held: in i32 (proved); in i32 over runs of pairs, from `planRun`; in i64, for 32-bit operands;
+ * How sums are held: in i32 (proved); in i32 over runs of pairs, from `planRuns`; in i64, for 32-bit operands;
  * in i32 over both halves of B, from `splitPairs`.
  */
 export const SUMS = { i32: 0, runs: 1, wide: 2, split: 3 } as const;

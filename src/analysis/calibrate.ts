@@ -8,7 +8,7 @@ import { toHex } from "../module/hash.js";
 import { sha256 } from "../module/sha256.js";
 import type { FloatModel, NamedArrays } from "./floatModel.js";
 import { openFloatModel } from "./floatModel.js";
-import { fitSample, isReal } from "./modelSample.js";
+import { fitSample, isReal, withPins } from "./modelSample.js";
 import { observedModels } from "./observedModels.js";
 import { selfContained } from "./selfContained.js";
 import { TensorStatistics } from "./tensorStatistics.js";
@@ -19,6 +19,8 @@ export interface CalibrateOptions {
   /** Sizes that the samples must give to open dimensions, by name. */
   readonly dims?: Readonly<Record<string, number>>;
   readonly externalData?: ExternalData;
+  /** Values of inputs that compiling pins; samples need not have them. */
+  readonly pins?: Readonly<Record<string, HostArray>>;
   /** Called after each sample with how many are done. */
   readonly onProgress?: (done: number) => void;
 }
@@ -56,7 +58,7 @@ export async function calibrate(
   let count = 0;
   try {
     for await (const sample of samples) {
-      const fitted = fitSample(inputs, sample, dims);
+      const fitted = fitSample(inputs, withPins(sample, options.pins), dims);
       models ??= await open(complete, dims);
       for (const [name, array] of fitted) measure(name, array);
       for (const observed of models) {

@@ -8,7 +8,7 @@ import type { Instance } from "../vm/instance.js";
 import type { OutputTensor } from "../vm/outputTensor.js";
 import type { NamedArrays } from "./floatModel.js";
 import { openFloatModel } from "./floatModel.js";
-import { fitSample, isReal } from "./modelSample.js";
+import { fitSample, isReal, withPins } from "./modelSample.js";
 import { selfContained } from "./selfContained.js";
 
 /** How near the fixed-point values of one output are to the float ones. */
@@ -40,6 +40,8 @@ export interface CompareOptions {
   /** Entry of the module; its first unless said. */
   readonly entry?: string;
   readonly externalData?: ExternalData;
+  /** Values of inputs that were pinned when compiling; samples need not have them. */
+  readonly pins?: Readonly<Record<string, HostArray>>;
   /** Called after each sample with how many are done. */
   readonly onProgress?: (done: number) => void;
 }
@@ -57,6 +59,7 @@ export async function compare(
   samples: AsyncIterable<NamedArrays> | Iterable<NamedArrays>,
   options: CompareOptions = {},
 ): Promise<Comparison> {
+  const pins = options.pins ?? {};
   const complete = selfContained(model, options.externalData);
   const { inputs, outputs } = describeModel(complete);
   const results = new Map(
@@ -66,8 +69,9 @@ export async function compare(
   let count = 0;
   try {
     for await (const sample of samples) {
-      const fitted = fitSample(inputs, sample, {});
+      const fitted = fitSample(inputs, withPins(sample, pins), {});
       const floats = await floatModel.run(fitted);
+      for (const name of Object.keys(pins)) fitted.delete(name);
       const fixed = await runFixed(instance, fitted, options.entry);
       for (const [name, list] of results) {
         list.push(measure(name, floats.get(name), fixed[name]));

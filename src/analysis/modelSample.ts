@@ -26,6 +26,14 @@ export function isReal(elementType: HostElementType): boolean {
   return elementType.startsWith("float");
 }
 
+/** A sample with the inputs that are pinned, whose values go before the sample's own. */
+export function withPins(
+  sample: NamedArrays,
+  pins: Readonly<Record<string, HostArray>> = {},
+): NamedArrays {
+  return new Map([...sample, ...Object.entries(pins)]);
+}
+
 /**
  * A sample in the types of the model's inputs: any numbers for reals, integers for integers.
  * @param dims open dimensions by name; what the sample binds is added, the greatest size seen stays

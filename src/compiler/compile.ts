@@ -22,7 +22,7 @@ import type { Precision } from "./lower/profile.js";
 import { profileOf } from "./lower/profile.js";
 import type { Format, Lowered, Real } from "./lower/real.js";
 import { identityAxes, maxScale } from "./lower/real.js";
-import { SUPPORTED, lowerNodes } from "./lower/rules.js";
+import { SUPPORT, lowerNodes } from "./lower/rules.js";
 import { splitScale } from "./lower/scale.js";
 import type { TensorReport } from "./lower/tensorReport.js";
 import { optimise } from "./optimise.js";
@@ -128,7 +128,7 @@ export function compile(model: Uint8Array, options: CompileOptions): CompileResu
 /** Imports a model, refuses what cannot be compiled, and simplifies it. */
 export function importSupported(model: Uint8Array, options: ImportOptions): Graph {
   const graph = optimise(importModel(model, options));
-  listUnsupported(graph, SUPPORTED);
+  listUnsupported(graph, SUPPORT);
   return graph;
 }
 

@@ -34,15 +34,25 @@ const REQUIRED: ReadonlyMap<string, string> = new Map(
 /** Operators whose other inputs must be gone, as their meaning is in the output's shape. */
 const SINGLE_INPUT = new Set(["Reshape", "Expand", "Clip"]);
 
+/** Says why a node of an operator that can be lowered, or of one that never can, is refused. */
+export type Refusal = (graph: Graph, node: GraphNode) => string | undefined;
+
+export interface Support {
+  /** Operators that can be lowered, as `operatorName` gives them. */
+  readonly supported: ReadonlySet<string>;
+  /** What else stands against a node, by operator: the reason and what to do. */
+  readonly refusals: ReadonlyMap<string, Refusal>;
+}
+
 /**
- * Throws one error that lists every node whose operator is not in `supported` (names as
- * `operatorName` gives them), and every node whose parameters are known only at run time.
+ * Throws one error that lists every node that cannot be lowered: its operator is not supported, its
+ * parameters are known only at run time, or something else stands against it.
  *
  * @throws CompileError `UnsupportedOperator`
  */
-export function listUnsupported(graph: Graph, supported: ReadonlySet<string>): void {
+export function listUnsupported(graph: Graph, support: Support): void {
   const byReason = new Map<string, string[]>();
-  collect(graph, supported, byReason);
+  collect(graph, support, byReason);
   if (byReason.size === 0) return;
   const lines = [...byReason].map(([reason, names]) => `  ${reason}: ${names.join(", ")}`);
   throw new CompileError(
@@ -51,32 +61,34 @@ export function listUnsupported(graph: Graph, supported: ReadonlySet<string>): v
   );
 }
 
-function collect(
-  graph: Graph,
-  supported: ReadonlySet<string>,
-  byReason: Map<string, string[]>,
-): void {
+function collect(graph: Graph, support: Support, byReason: Map<string, string[]>): void {
   for (const node of graph.nodes) {
-    const reason = reasonAgainst(node, supported);
+    const reason = reasonAgainst(graph, node, support);
     if (reason !== undefined) {
       const names = byReason.get(reason);
       if (names === undefined) byReason.set(reason, [`"${node.name}"`]);
       else names.push(`"${node.name}"`);
     }
-    for (const body of subgraphs(node)) collect(body, supported, byReason);
+    for (const body of subgraphs(node)) collect(body, support, byReason);
   }
 }
 
-function reasonAgainst(node: GraphNode, supported: ReadonlySet<string>): string | undefined {
+function reasonAgainst(
+  graph: Graph,
+  node: GraphNode,
+  { supported, refusals }: Support,
+): string | undefined {
   const name = operatorName(node);
+  const refusal = refusals.get(name)?.(graph, node);
+  if (refusal !== undefined) return `${name}, ${refusal}`;
   if (!supported.has(name)) return name;
   if (node.domain !== "") return undefined;
   const required = REQUIRED.get(node.opType);
   if (required !== undefined && !node.attributes.has(required)) {
-    return `${name} with ${required} known only at run time`;
+    return `${name} with ${required} known only at run time (pin the input that says it, --pin NAME=VALUE)`;
   }
   if (SINGLE_INPUT.has(node.opType) && node.inputs.length > 1) {
-    return `${name} with parameters known only at run time`;
+    return `${name} with parameters known only at run time (pin the inputs that say them, --pin NAME=VALUE)`;
   }
   return undefined;
 }

@@ -1,8 +1,10 @@
 import { describe, expect, test } from "vitest";
 import { constantNumbers, intsAttribute } from "../../src/compiler/graph.js";
 import type { Graph, GraphNode } from "../../src/compiler/graph.js";
+import type { ImportOptions } from "../../src/compiler/importModel.js";
 import { importModel } from "../../src/compiler/importModel.js";
 import { listUnsupported } from "../../src/compiler/listUnsupported.js";
+import type { Support } from "../../src/compiler/listUnsupported.js";
 import { ModelBuilder, tensor } from "../../src/compiler/onnx/modelBuilder.js";
 import { encodeModel } from "../../src/compiler/onnx/wire.js";
 
@@ -281,8 +283,40 @@ describe("operators that do not fit", () => {
         .constant("c", tensor("float32", [1], [1]))
         .node(name, ["c"], ["y"]);
       const graph = importModel(b.output("y", "float32").encode());
-      expect(() => listUnsupported(graph, new Set(["Relu"]))).toThrow(`${name}: "y"`);
+      expect(() => listUnsupported(graph, support("Relu"))).toThrow(`${name}: "y"`);
     }
+  });
+});
+
+const support = (name: string): Support => ({
+  supported: new Set([name]),
+  refusals: new Map([["Expand", () => "for a reason"]]),
+});
+
+describe("pins", () => {
+  const target = (dims: number[], ...values: number[]) =>
+    ({ elementType: "int64", dims, data: BigInt64Array.from(values, BigInt) }) as const;
+  const bytes = image()
+    .input("target", "int64", [2])
+    .node("Reshape", ["x", "target"], ["y"])
+    .output("y", "float32")
+    .encode();
+
+  test("make a constant of an input", () => {
+    const graph = importModel(bytes, { pins: { target: target([2], 3, -1) } });
+    expect(graph.inputs).toEqual(["x"]);
+    expect(graph.values.get("y")?.shape?.[0]).toBe(3);
+  });
+
+  test("must name an input and fit it", () => {
+    const pinned = (pins: ImportOptions["pins"] & object) => () => importModel(bytes, { pins });
+    expect(pinned({ shape: target([2], 3, -1) })).toThrow(
+      'no input "shape" to pin; it has "x", "target"',
+    );
+    expect(pinned({ target: target([1], 3) })).toThrow('input "target" has shape [2], its pin [1]');
+    expect(
+      pinned({ target: { elementType: "float32", dims: [2], data: Float32Array.of(3, -1) } }),
+    ).toThrow('input "target" takes int64, its pin is float32');
   });
 });
 
@@ -291,21 +325,23 @@ describe("listUnsupported", () => {
     const b = image()
       .input("target", "int64", [2])
       .node("Reshape", ["x", "target"], ["r"], {}, { name: "reshape" })
+      .node("Expand", ["x", "target"], ["w"], {}, { name: "expand" })
       .node("Det", ["x"], ["d"], {}, { name: "first" })
       .node("Det", ["x"], ["e"], {}, { name: "second" })
       .node("Mystery", ["x"], ["m"], {}, { name: "third", domain: "com.example" });
-    for (const name of ["r", "d", "e", "m"]) b.output(name, "float32");
+    for (const name of ["r", "w", "d", "e", "m"]) b.output(name, "float32");
     const graph = importModel(b.encode());
-    expect(() => listUnsupported(graph, new Set(["Reshape"]))).toThrow(
+    expect(() => listUnsupported(graph, support("Reshape"))).toThrow(
       "the model uses operators that cannot be compiled:\n" +
-        '  Reshape with parameters known only at run time: "reshape"\n' +
+        '  Reshape with parameters known only at run time (pin the inputs that say them, --pin NAME=VALUE): "reshape"\n' +
+        '  Expand, for a reason: "expand"\n' +
         '  Det: "first", "second"\n' +
         '  com.example.Mystery: "third"',
     );
     expect(() =>
       listUnsupported(
         importModel(image().node("Relu", ["x"], ["y"]).output("y", "float32").encode()),
-        new Set(["Relu"]),
+        support("Relu"),
       ),
     ).not.toThrow();
   });

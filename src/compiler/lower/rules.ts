@@ -1,6 +1,7 @@
 /** Which operators there are, and how each is lowered. */
 import type { GraphNode } from "../graph.js";
 import { floatAttribute, operatorName } from "../graph.js";
+import type { Refusal, Support } from "../listUnsupported.js";
 import type { LoweringContext } from "./context.js";
 import { lowerConv, lowerGemm, lowerMatMul } from "./contraction.js";
 import {
@@ -34,7 +35,7 @@ import {
   lowerSoftmax,
 } from "./reduction.js";
 
-type Rule = (ctx: LoweringContext, node: GraphNode) => void;
+export type Rule = (ctx: LoweringContext, node: GraphNode) => void;
 
 /** Rules by operator, in the normal form of `normalise.ts`. */
 const RULES: Readonly<Record<string, Rule>> = {
@@ -80,8 +81,21 @@ const RULES: Readonly<Record<string, Rule>> = {
   "aivm.Unary": lowerUnary,
 };
 
-/** Operators that can be lowered, as `listUnsupported` takes them. */
+/**
+ * What stands against single nodes, by operator, beyond parameters that must be constants: so that
+ * all of it is said at once, before the long work. Operators without a rule may have one too, to say
+ * why they cannot have a meaning in integers.
+ */
+const REFUSALS: Readonly<Record<string, Refusal>> = {};
+
+/** Operators that can be lowered. */
 export const SUPPORTED: ReadonlySet<string> = new Set(Object.keys(RULES));
+
+/** What can be lowered and what cannot, as `listUnsupported` takes it. */
+export const SUPPORT: Support = {
+  supported: SUPPORTED,
+  refusals: new Map(Object.entries(REFUSALS)),
+};
 
 /** Lowers every node of the context's graph, in order. */
 export function lowerNodes(ctx: LoweringContext, onNode: (done: number) => void): void {

@@ -34,6 +34,14 @@ const MODEL = new ModelBuilder()
   .output("y", "float32", ["batch", 2])
   .encode();
 
+/** y = x reshaped as `target` says. */
+const SHAPED = new ModelBuilder()
+  .input("x", "float32", ["n", 6])
+  .input("target", "int64", [2])
+  .node("Reshape", ["x", "target"], ["y"])
+  .output("y", "float32")
+  .encode();
+
 beforeAll(async () => {
   root = await mkdtemp(join(tmpdir(), "aivm-cli-"));
   await writeFile(at("model.onnx"), MODEL);
@@ -131,6 +139,40 @@ describe("aivm", () => {
       expect(err).toMatch(says);
       expect(err).not.toContain("bug");
     }
+  });
+});
+
+describe("--pin", () => {
+  it("gives inputs their value when compiling", async () => {
+    await writeFile(at("shaped.onnx"), SHAPED);
+    const x = floats([2, 6], ...Array.from({ length: 12 }, (_, i) => i - 6));
+    await writeFile(at("six.npy"), encodeNpy(x));
+    const sample = ["--samples", at("six.npy")];
+    const shaped = at("shaped.onnx");
+    const unpinned = await aivm("compile", shaped, ...sample);
+    expect(unpinned.code).toBe(1);
+    expect(unpinned.err).toMatch(/Reshape .*--pin NAME=VALUE.*"y"/s);
+    for (const [pin, says] of [
+      ["target=3,x", /3,x is not a .npy/],
+      ["target=1.5,2", /must be int64/],
+      ["target=3", /"target" has shape \[2\], its pin \[1\]/],
+      ["where=3", /"where=3" names no input.*"x", "target"/],
+    ] as const) {
+      const { code, err } = await aivm("compile", shaped, ...sample, "--pin", pin);
+      expect([pin, code]).not.toEqual([pin, 0]);
+      expect(err).toMatch(says);
+    }
+    const pin = ["--pin", "target=3,-1"];
+    const module = at("shaped.aivm");
+    const compiled = await aivm("compile", shaped, "-o", module, ...sample, ...pin);
+    expect([compiled.code, compiled.err]).toEqual([0, ""]);
+    const run = await aivm("run", module, "--input", `x=${at("six.npy")}`, "--output-dir", root);
+    expect(run.code).toBe(0);
+    const y = decodeNpy(await readFile(at("y.npy")), "y.npy");
+    expect(y.dims).toEqual([3, 4]);
+    Array.from(y.data, Number).forEach((v, i) => expect(v).toBeCloseTo(i - 6, 3));
+    const compared = await aivm("compare", shaped, module, ...sample, ...pin, "--json");
+    expect([compared.code, compared.err]).toEqual([0, ""]);
   });
 });
 

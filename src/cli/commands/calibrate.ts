@@ -4,12 +4,14 @@ import { calibrateModel } from "../calibrateModel.js";
 import { checkWritable, externalDataBeside, readBytes, writeBytes } from "../files/binaryFile.js";
 import { inFile } from "../files/inFile.js";
 import { counted, json } from "../format.js";
+import { pinOption, readPins } from "../pins.js";
 import type { Terminal } from "../terminal.js";
 
 interface CalibrateFlags {
   readonly samples: readonly string[];
   readonly output?: string;
   readonly dim?: Record<string, number>;
+  readonly pin?: readonly string[];
   readonly json?: true;
 }
 
@@ -28,6 +30,7 @@ export function addCalibrate(program: Command, terminal: Terminal): void {
     .requiredOption("--samples <PATH...>", "real inputs: files or folders")
     .option("-o, --output <FILE>", "calibration file (default: MODEL.calibration.json)")
     .addOption(dimOption())
+    .addOption(pinOption())
     .addOption(jsonOption())
     .addHelpText("after", EXAMPLES)
     .action(async (path: string, flags: CalibrateFlags) => {
@@ -36,7 +39,10 @@ export function addCalibrate(program: Command, terminal: Terminal): void {
       await checkWritable(output);
       const { importSupported } = await import("../../compiler/compile.js");
       const { formatCalibration } = await import("../../analysis/calibrationFile.js");
-      const options = { dims: flags.dim ?? {}, externalData: externalDataBeside(path) };
+      const source = { dims: flags.dim ?? {}, externalData: externalDataBeside(path) };
+      const { describeModel } = await import("../../compiler/describe.js");
+      const description = inFile(path, () => describeModel(model, source));
+      const options = { ...source, pins: await readPins(flags.pin, description) };
       inFile(path, () => importSupported(model, options)); // what cannot be compiled is said before the long work
       const calibration = await calibrateModel(terminal, model, options, flags.samples);
       await writeBytes(output, formatCalibration(calibration));

@@ -7,6 +7,7 @@ import { externalDataBeside, readBytes } from "../files/binaryFile.js";
 import { inFile } from "../files/inFile.js";
 import { counted, grouped, json, table } from "../format.js";
 import { startProgress } from "../progress.js";
+import { pinOption, readPins } from "../pins.js";
 import { openSamples } from "../samples.js";
 import type { Terminal } from "../terminal.js";
 import { warn } from "../terminal.js";
@@ -15,6 +16,7 @@ interface CompareFlags {
   readonly samples: readonly string[];
   readonly entry?: string;
   readonly backend: BackendName;
+  readonly pin?: readonly string[];
   readonly json?: true;
 }
 
@@ -35,6 +37,7 @@ export function addCompare(program: Command, terminal: Terminal): void {
     .argument("<MODULE.aivm>", "the module that was compiled from it")
     .requiredOption("--samples <PATH...>", "real inputs: files or folders")
     .option("--entry <NAME>", "entry point (default: the first)")
+    .addOption(pinOption())
     .addOption(backendOption())
     .addOption(jsonOption())
     .addHelpText("after", EXAMPLES)
@@ -45,7 +48,9 @@ export function addCompare(program: Command, terminal: Terminal): void {
       const externalData = externalDataBeside(modelPath);
       const model = await readBytes(modelPath);
       const bytes = await readBytes(modulePath);
-      const description = inFile(modelPath, () => describeModel(model, { externalData }));
+      const whole = inFile(modelPath, () => describeModel(model, { externalData }));
+      const pins = await readPins(flags.pin, whole);
+      const description = inFile(modelPath, () => describeModel(model, { externalData, pins }));
       const input = await openSamples(flags.samples, description);
       const backend = await openBackend(flags.backend);
       const instance = inFile(modulePath, () => instantiate(bytes, { backend, ownsBackend: true }));
@@ -60,6 +65,7 @@ export function addCompare(program: Command, terminal: Terminal): void {
       try {
         comparison = await compare(model, instance, input.samples, {
           externalData,
+          pins,
           onProgress: progress.update,
           ...(flags.entry === undefined ? {} : { entry: flags.entry }),
         });

@@ -11,6 +11,7 @@ import { checkWritable, externalDataBeside, readBytes, writeBytes } from "../fil
 import { inFile } from "../files/inFile.js";
 import { bytes, counted, grouped, json, table } from "../format.js";
 import { describeGas, entryGas, gasOf } from "../gas.js";
+import { pinOption, readPins } from "../pins.js";
 import { startProgress } from "../progress.js";
 import type { Terminal } from "../terminal.js";
 import { warn } from "../terminal.js";
@@ -24,6 +25,7 @@ interface CompileFlags {
   readonly calibration?: string;
   readonly precision: Precision;
   readonly dim?: Record<string, number>;
+  readonly pin?: readonly string[];
   readonly report?: string;
   readonly json?: true;
 }
@@ -36,6 +38,7 @@ Precisions:
   fx32    32-bit: small numeric models
 
 Samples are .npy, .npz (arrays named after the inputs) or ONNX .pb files, or folders of them.
+Inputs that say shapes, axes or sizes can be pinned: the module then does not take them.
 The same model, calibration and options give the same bytes on every machine.
 
 Examples:
@@ -59,6 +62,7 @@ export function addCompile(program: Command, terminal: Terminal): void {
       new Option("--precision <P>", "how numbers are held").choices(PRECISIONS).default("fx16"),
     )
     .addOption(dimOption())
+    .addOption(pinOption())
     .option("--report <FILE.json>", "write scales, ranges and clipped values of every tensor")
     .addOption(jsonOption())
     .addHelpText("after", EXAMPLES)
@@ -68,7 +72,10 @@ export function addCompile(program: Command, terminal: Terminal): void {
       await checkWritable(output);
       if (flags.report !== undefined) await checkWritable(flags.report);
       const { compile, importSupported } = await import("../../compiler/compile.js");
-      const options = { dims: flags.dim ?? {}, externalData: externalDataBeside(path) };
+      const source = { dims: flags.dim ?? {}, externalData: externalDataBeside(path) };
+      const { describeModel } = await import("../../compiler/describe.js");
+      const description = inFile(path, () => describeModel(model, source));
+      const options = { ...source, pins: await readPins(flags.pin, description) };
       inFile(path, () => importSupported(model, options)); // what cannot be compiled is said before the long work
       const calibration = await calibrationOf(terminal, model, options, flags);
       const progress = await startProgress(terminal, "compiling", 100);

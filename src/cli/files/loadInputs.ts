@@ -17,7 +17,7 @@ export async function loadInputs(
 ): Promise<Map<string, HostArray>> {
   const files = new Map<string, string>();
   for (const arg of args) {
-    const { name, file } = split(arg, inputNames);
+    const { name, file } = splitInput(arg, inputNames);
     if (files.has(name)) throw bad(`input "${name}" is given twice`, inputNames);
     files.set(name, file);
   }
@@ -25,12 +25,15 @@ export async function loadInputs(
   if (missing.length > 0) throw bad(`no file is given for ${list(missing)}`, inputNames);
 
   const inputs = new Map<string, HostArray>();
-  for (const [name, file] of files) inputs.set(name, await readOne(name, file));
+  for (const [name, file] of files) inputs.set(name, await readInput(name, file));
   return inputs;
 }
 
-/** Names may contain "=", so the declared ones decide where the name ends. */
-function split(arg: string, inputNames: readonly string[]): { name: string; file: string } {
+/** Splits NAME=FILE. Names may contain "=", so the declared ones decide where the name ends. */
+export function splitInput(
+  arg: string,
+  inputNames: readonly string[],
+): { name: string; file: string } {
   const fitting = inputNames.filter((name) => arg.startsWith(`${name}=`));
   const name = fitting.sort((a, b) => b.length - a.length)[0];
   if (name === undefined) throw bad(`"${arg}" names no input`, inputNames);
@@ -46,7 +49,8 @@ function bad(what: string, inputNames: readonly string[]): InputError {
   );
 }
 
-async function readOne(name: string, file: string): Promise<HostArray> {
+/** Reads the array of one input: of a `.npz` file the one called NAME, or its only one. */
+export async function readInput(name: string, file: string): Promise<HostArray> {
   const read = await readArrays(file);
   if (read.kind === "single") return read.array;
   const names = [...read.arrays.keys()];

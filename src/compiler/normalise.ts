@@ -1,6 +1,7 @@
 import type { GraphNode } from "./graph.js";
 import { writeDefaults } from "./normalise/defaults.js";
 import { ELEMENTWISE_NORMALISERS } from "./normalise/elementwiseNormalisers.js";
+import { MOVEMENT_EXPANSIONS } from "./normalise/movementExpansions.js";
 import { MOVEMENT_NORMALISERS } from "./normalise/movementNormalisers.js";
 import type { Normaliser } from "./normalise/normaliser.js";
 import { WINDOW_NORMALISERS } from "./normalise/windowNormalisers.js";
@@ -9,6 +10,7 @@ import type { NodeView } from "./shapes/nodeView.js";
 const NORMALISERS: ReadonlyMap<string, Normaliser> = new Map([
   ...Object.entries(ELEMENTWISE_NORMALISERS),
   ...Object.entries(MOVEMENT_NORMALISERS),
+  ...Object.entries(MOVEMENT_EXPANSIONS),
   ...Object.entries(WINDOW_NORMALISERS),
 ]);
 
@@ -32,9 +34,9 @@ const NORMALISERS: ReadonlyMap<string, Normaliser> = new Map([
  * | Concat | x… | `axis`; two inputs or more |
  * | Gather, GatherElements | x, indices | `axis` |
  * | Pad | x | `pads` (begin of every axis, then end of every axis; may be negative), `mode`, `value` |
- * | Tile | x | `repeats` |
+ * | Tile | x | `repeats`; only where the rank of x is not known. Else Tile becomes Reshapes and Expands |
  * | Resize | x | `scales` (one an axis), `mode` nearest, linear or cubic, `coordinate_transformation_mode`, `nearest_mode`, `cubic_coeff_a`, `exclude_outside`, `antialias`; sizes are the output's shape. Upsample is a Resize |
- * | DepthToSpace, SpaceToDepth | x | `blocksize`; `mode` |
+ * | DepthToSpace, SpaceToDepth, CenterCropPad | – | Reshapes and Transposes; Slice and Pad |
  * | ConstantOfShape | shape | `value`, one element; folded where the shape is known |
  * | Conv | x, w, bias? | `kernel_shape`, `strides`, `dilations` (one a spatial axis), `pads` (begins, then ends), `group`; no `auto_pad` |
  * | ConvTranspose | x, w, bias? | likewise and `output_padding`; no `output_shape` |

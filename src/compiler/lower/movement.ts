@@ -1,10 +1,8 @@
 /** Operators that move, join and resample values. */
-import { DTYPE_INFO } from "../../core/dtype.js";
 import { CompileError } from "../../core/errors.js";
 import type { Dim, GraphNode } from "../graph.js";
 import {
   constantNumbers,
-  floatAttribute,
   intAttribute,
   intsAttribute,
   nodeError,
@@ -41,7 +39,7 @@ export function lowerReshape(ctx: LoweringContext, node: GraphNode): void {
 }
 
 /** One scale for the whole tensor: what operators that mix axes need. */
-function plain(ctx: LoweringContext, x: Lowered): Lowered {
+export function plain(ctx: LoweringContext, x: Lowered): Lowered {
   if (x.format === undefined || typeof x.format.scale === "number") return x;
   const { dtype, lo, hi, zeroPoint, scale } = x.format;
   return ctx.requantise(x as Real, { dtype, lo, hi, zeroPoint, scale: maxScale(scale) });
@@ -154,62 +152,14 @@ export function lowerSlice(ctx: LoweringContext, node: GraphNode): void {
   ctx.define(node.outputs[0]!, { ...x, value });
 }
 
-export function lowerPad(ctx: LoweringContext, node: GraphNode): void {
-  const mode = stringAttribute(node, "mode") ?? "constant";
-  if (mode !== "constant")
-    throw nodeError("UnsupportedMode", node, `padding mode "${mode}" is not supported`);
-  const pads = intsAttribute(node, "pads")!;
-  const fill = floatAttribute(node, "value") ?? 0;
-  if (pads.some((p) => p < 0))
-    throw nodeError("UnsupportedPads", node, "negative padding is not supported; slice instead");
-  if (Number.isNaN(fill)) throw nodeError("NotFinite", node, "the padding is NaN");
-  const source = plain(ctx, ctx.get(node.inputs[0]!));
-  const x = source.format === undefined ? source : reaching(ctx, node, source as Real, fill);
-  const rank = x.axes.length;
-  const shape = ctx.shapeOf(node.outputs[0]!);
-  const { format: f } = x;
-  const value = f === undefined ? fill : integerIn(f, fill);
-  const padded = ctx.builder.op(
-    "pad",
-    {
-      before: x.axes.map((axis) => pads[axis]!),
-      after: x.axes.map((axis) => pads[axis + rank]!),
-      interior: x.axes.map(() => 0),
-      value: BigInt(value),
-    },
-    [x.value],
-    x.value.dtype,
-    x.axes.map((axis) => shape[axis]!),
-  );
-  const held =
-    f === undefined
-      ? {}
-      : { format: { ...f, lo: Math.min(f.lo, value), hi: Math.max(f.hi, value) } };
-  ctx.define(node.outputs[0]!, { ...x, value: padded, ...held });
-}
-
-/** `x` in a format that holds `fill` too; an infinity is its least or greatest integer. */
-function reaching(ctx: LoweringContext, node: GraphNode, x: Real, fill: number): Real {
-  const { scale, zeroPoint } = x.format;
-  const integer = Math.floor(fill / maxScale(scale) + 0.5) + zeroPoint;
-  if (!Number.isFinite(fill) || integer === integerIn(x.format, fill)) return x;
-  return ctx.requantise(x, ctx.chooseFormat(node.outputs[0]!, node));
-}
-
-/** The nearest integer that a format's dtype holds, of 32 bits those that contractions take. */
-function integerIn({ dtype, scale, zeroPoint, lo, hi }: Format, real: number): number {
-  const { min, max } = DTYPE_INFO[dtype];
-  const least = dtype === "i32" ? Math.min(lo, -0x7fffff) : Number(min);
-  const greatest = dtype === "i32" ? Math.max(hi, 0x7fffff) : Number(max);
-  const integer = Math.floor(real / maxScale(scale) + 0.5) + zeroPoint;
-  return Math.min(Math.max(integer, least), greatest);
-}
-
 export function lowerExpand(ctx: LoweringContext, node: GraphNode): void {
   const shape = ctx.shapeOf(node.outputs[0]!);
   const x = ctx.logical(plain(ctx, ctx.get(node.inputs[0]!)));
-  const dims = shape.map((dim) => {
+  const lead = shape.length - x.value.shape.length;
+  const dims = shape.map((dim, i) => {
     if (typeof dim === "number") return dim;
+    // An open dimension that the operand has stays what it is.
+    if (x.value.shape[i - lead] === dim) return 1;
     throw nodeError(
       "OpenDimension",
       node,

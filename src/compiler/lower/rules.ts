@@ -20,12 +20,12 @@ import {
   lowerConcat,
   lowerExpand,
   lowerGather,
-  lowerPad,
   lowerReshape,
   lowerResize,
   lowerSlice,
   lowerTranspose,
 } from "./movement.js";
+import { lowerPad } from "./pad.js";
 import {
   lowerArg,
   lowerAveragePool,

@@ -152,14 +152,6 @@ const expand: Normaliser = (view) => {
   return undefined;
 };
 
-const tile: Normaliser = (view) => {
-  const repeats = view.ints("repeats") ?? view.numbers(1);
-  if (repeats === undefined) return undefined;
-  if (repeats.every((r) => r === 1)) become(view.node, "Identity");
-  else become(view.node, "Tile", { repeats: attribute.ints(repeats) });
-  return undefined;
-};
-
 const transpose: Normaliser = (view) => {
   const rank = view.rank(0);
   if (rank === undefined) return undefined;
@@ -475,7 +467,6 @@ export const MOVEMENT_NORMALISERS: Readonly<Record<string, Normaliser>> = {
   Squeeze: squeeze,
   Unsqueeze: unsqueeze,
   Expand: expand,
-  Tile: tile,
   Transpose: transpose,
   Slice: slice,
   Split: split,

@@ -25,18 +25,41 @@ export interface FixedValue {
     | { readonly kind: "constant"; readonly constant: FixedConstant }
     | { readonly kind: "scalar"; readonly value: bigint }
     | { readonly kind: "input"; readonly index: number }
+    | { readonly kind: "parameter"; readonly region: FixedRegion }
     | { readonly kind: "node"; readonly node: FixedNode; readonly result: number };
 }
 
+/**
+ * The body of an `if` or `loop`. It may read values of the regions around it; what is made in it
+ * is read in it only.
+ */
+export interface FixedRegion {
+  /** What the loop carries, as a round finds it; none in the arms of an `if`. */
+  readonly parameters: readonly FixedValue[];
+  readonly results: readonly FixedValue[];
+}
+
+export type FixedOp = TensorOpName | "if" | "loop";
+
 /** One instruction. */
 export interface FixedNode {
-  readonly op: TensorOpName;
+  readonly op: FixedOp;
   readonly imm: object;
   readonly operands: readonly FixedValue[];
   readonly results: readonly FixedValue[];
+  /**
+   * Of `if`: what to do if the operand is true, and what otherwise. Of `loop`: the round, whose
+   * first result says whether there is another; the others are carried into it.
+   */
+  readonly bodies: readonly FixedRegion[];
+  /** Where it was written; undefined for the function itself. */
+  readonly region: FixedRegion | undefined;
   /** Name of the model node it comes from. */
   readonly origin: string;
 }
+
+/** What a value of a region is without its making. */
+export type FixedType = Pick<FixedValue, "dtype" | "shape">;
 
 /** Builds a fixed graph. Equal constants are one constant. */
 export class FixedBuilder {
@@ -44,6 +67,7 @@ export class FixedBuilder {
   /** Set by the lowering, for reports. */
   origin = "";
   readonly #constants = new Map<string, FixedValue>();
+  #region: FixedRegion | undefined;
 
   input(dtype: Dtype, shape: readonly Dim[]): FixedValue {
     const value: FixedValue = {
@@ -112,12 +136,90 @@ export class FixedBuilder {
     op: K,
     imm: InstructionOf<K>["imm"],
     operands: readonly FixedValue[],
-    results: readonly { readonly dtype: Dtype; readonly shape: readonly Dim[] }[],
+    results: readonly FixedType[],
+  ): readonly FixedValue[] {
+    return this.#node(op, imm, operands, results, []);
+  }
+
+  /** The region that is being written. */
+  get region(): FixedRegion | undefined {
+    return this.#region;
+  }
+
+  /** Writes into another region: what an inner one needs of an outer one is made out there. */
+  within<T>(region: FixedRegion | undefined, write: () => T): T {
+    const { origin } = this;
+    const before = this.#region;
+    this.#region = region;
+    try {
+      return write();
+    } finally {
+      this.#region = before;
+      this.origin = origin;
+    }
+  }
+
+  /**
+   * One of two arms, by a boolean scalar.
+   * @param arms write what the arms give: values of `results`' dtypes and ranks
+   */
+  branch(
+    condition: FixedValue,
+    results: readonly FixedType[],
+    arms: readonly [() => readonly FixedValue[], () => readonly FixedValue[]],
+  ): readonly FixedValue[] {
+    const bodies = arms.map((arm) => this.#body([], arm));
+    return this.#node("if", {}, [condition], results, bodies);
+  }
+
+  /**
+   * Rounds until one says that it was the last; there is at least one.
+   * @param initial what the first round finds
+   * @param types dtypes and shapes of what is carried; an open shape may change from round to round
+   * @param round writes a round: `again`, a boolean scalar, and what the next one finds
+   * @returns what the last round left
+   */
+  loop(
+    initial: readonly FixedValue[],
+    types: readonly FixedType[],
+    round: (carried: readonly FixedValue[]) => {
+      readonly again: FixedValue;
+      readonly carried: readonly FixedValue[];
+    },
+  ): readonly FixedValue[] {
+    const body = this.#body(types, (parameters) => {
+      const { again, carried } = round(parameters);
+      return [again, ...carried];
+    });
+    return this.#node("loop", {}, initial, types, [body]);
+  }
+
+  #body(
+    types: readonly FixedType[],
+    write: (parameters: readonly FixedValue[]) => readonly FixedValue[],
+  ): FixedRegion {
+    const parameters: FixedValue[] = [];
+    const results: FixedValue[] = [];
+    const region: FixedRegion = { parameters, results };
+    for (const { dtype, shape } of types)
+      parameters.push({ dtype, shape, source: { kind: "parameter", region } });
+    results.push(...this.within(region, () => write(parameters)));
+    return region;
+  }
+
+  #node(
+    op: FixedOp,
+    imm: object,
+    operands: readonly FixedValue[],
+    results: readonly FixedType[],
+    bodies: readonly FixedRegion[],
   ): readonly FixedValue[] {
     const values: FixedValue[] = [];
-    const node: FixedNode = { op, imm, operands, results: values, origin: this.origin };
-    results.forEach((result, i) =>
-      values.push({ ...result, source: { kind: "node", node, result: i } }),
+    const { origin } = this;
+    const region = this.#region;
+    const node: FixedNode = { op, imm, operands, results: values, bodies, region, origin };
+    results.forEach(({ dtype, shape }, i) =>
+      values.push({ dtype, shape, source: { kind: "node", node, result: i } }),
     );
     return values;
   }

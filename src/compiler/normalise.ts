@@ -4,6 +4,7 @@ import { ELEMENTWISE_NORMALISERS } from "./normalise/elementwiseNormalisers.js";
 import { MOVEMENT_EXPANSIONS } from "./normalise/movementExpansions.js";
 import { MOVEMENT_NORMALISERS } from "./normalise/movementNormalisers.js";
 import type { Normaliser } from "./normalise/normaliser.js";
+import { REAL_NORMALISERS } from "./normalise/realNormalisers.js";
 import { WINDOW_NORMALISERS } from "./normalise/windowNormalisers.js";
 import type { NodeView } from "./shapes/nodeView.js";
 
@@ -11,6 +12,7 @@ const NORMALISERS: ReadonlyMap<string, Normaliser> = new Map([
   ...Object.entries(ELEMENTWISE_NORMALISERS),
   ...Object.entries(MOVEMENT_NORMALISERS),
   ...Object.entries(MOVEMENT_EXPANSIONS),
+  ...Object.entries(REAL_NORMALISERS),
   ...Object.entries(WINDOW_NORMALISERS),
 ]);
 

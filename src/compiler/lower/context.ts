@@ -7,12 +7,13 @@ import type { ConstantTensor, Dim, ElementType, Graph, GraphNode } from "../grap
 import { connections, finiteNumbers, isFloat, nodeError } from "../graph.js";
 import { integerDtype } from "./dtypes.js";
 import type { Profile } from "./profile.js";
-import { limitOf } from "./profile.js";
+import { limitOf, WIDE } from "./profile.js";
 import type { ChannelScale, Format, Lowered, Real, Scale } from "./real.js";
 import { format, identityAxes, sameFormat, scaleRatio } from "./real.js";
 import { roundScale, toMultiplier, toMultipliers } from "./scale.js";
 import type { TensorReport } from "./tensorReport.js";
 import { reportTensor } from "./tensorReport.js";
+import { WideValues } from "./wideValues.js";
 
 /** Everything that lowering one graph needs: the program so far, and what is known of the model. */
 export class LoweringContext {
@@ -25,6 +26,7 @@ export class LoweringContext {
   readonly absorbed = new Set<GraphNode>();
   readonly #consumers: ReadonlyMap<string, readonly GraphNode[]>;
   readonly #producers: ReadonlyMap<string, GraphNode>;
+  readonly #wide = new WideValues(this);
   readonly #values = new Map<string, Lowered>();
   readonly #deferred = new Map<string, () => Lowered>();
   readonly #reordered = new Map<FixedValue, Map<string, FixedValue>>();
@@ -304,6 +306,7 @@ export class LoweringContext {
   }
 
   #widthFor(name: string): Profile["activation"] {
+    if (this.#wide.has(name)) return WIDE;
     const consumers = this.consumersOf(name);
     const onlyContractions =
       consumers.length > 0 &&

@@ -61,13 +61,18 @@ export function lowerSum(ctx: LoweringContext, node: GraphNode, sign: 1 | -1): v
   finish(ctx, node, axes, (target) => scaledSum(ctx, left, right, sign, target, shape));
 }
 
-function physicalShape(ctx: LoweringContext, node: GraphNode, axes: readonly number[]): Dim[] {
+/** Dimensions of a node's result in the program's order of axes. */
+export function physicalShape(
+  ctx: LoweringContext,
+  node: GraphNode,
+  axes: readonly number[],
+): Dim[] {
   const shape = ctx.shapeOf(node.outputs[0]!);
   return axes.map((axis) => shape[axis]!);
 }
 
 /** One scale for the whole tensor, in 32 bits where channels had their own. */
-function uniform(ctx: LoweringContext, x: Real): Real & { format: { scale: number } } {
+export function uniform(ctx: LoweringContext, x: Real): Real & { format: { scale: number } } {
   const { scale, lo, hi } = x.format;
   if (typeof scale === "number") return x as Real & { format: { scale: number } };
   const fine = roundScale(maxScale(scale) / 256);
@@ -170,7 +175,7 @@ function paired(ctx: LoweringContext, a: FixedValue, b: FixedValue): FixedValue[
 export function lowerInteger(
   ctx: LoweringContext,
   node: GraphNode,
-  op: "add" | "sub" | "mul" | "min" | "max",
+  op: "add" | "sub" | "mul" | "min" | "max" | "div.trunc",
 ): boolean {
   const type = ctx.elementTypeOf(node.outputs[0]!);
   if (isFloat(type)) return false;

@@ -1,5 +1,6 @@
 import type { Dtype } from "../../core/dtype.js";
 import { CompileError } from "../../core/errors.js";
+import { powerOfTwo } from "./scale.js";
 
 /** Names of the precision profiles. */
 export const PRECISIONS = ["fx16", "fx16w8", "fx8", "fx32"] as const;
@@ -33,6 +34,12 @@ const I16: Width = { dtype: "i16", bits: 16, headroom: 2 };
 const I8: Width = { dtype: "i8", bits: 8, headroom: 1 };
 /** Sums of 2^16 products of 24 by 24 bits stay within i64. */
 const I32: Width = { dtype: "i32", bits: 24, headroom: 2 };
+
+/**
+ * Values whose ratios, roots or differences matter more than their sizes: see `wideValues.ts`. Two
+ * of them add up within i32, two multiply within i64.
+ */
+export const WIDE: Width = { dtype: "i32", bits: 31, headroom: 2 };
 
 const PROFILES: Readonly<Record<Precision, Profile>> = {
   fx16: {
@@ -73,5 +80,4 @@ export function profileOf(precision: string): Profile {
 }
 
 /** Greatest integer of a width. */
-export const limitOf = (width: Width): number =>
-  width.bits === 8 ? 127 : width.bits === 16 ? 32_767 : 0x7fffff;
+export const limitOf = (width: Width): number => powerOfTwo(width.bits - 1) - 1;

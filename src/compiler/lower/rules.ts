@@ -4,6 +4,7 @@ import { floatAttribute, operatorName } from "../graph.js";
 import type { Refusal, Support } from "../listUnsupported.js";
 import type { LoweringContext } from "./context.js";
 import { lowerConv, lowerGemm, lowerMatMul } from "./contraction.js";
+import { divisionRules } from "./division.js";
 import {
   lowerCast,
   lowerClamp,
@@ -77,6 +78,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   Sub: (ctx, node) => lowerSum(ctx, node, -1),
   Sum: (ctx, node) => lowerSum(ctx, node, 1),
   Transpose: lowerTranspose,
+  ...divisionRules,
   "aivm.Linear": lowerMatMul,
   "aivm.Unary": lowerUnary,
 };

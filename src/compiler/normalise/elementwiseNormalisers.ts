@@ -25,7 +25,8 @@ const oldBroadcast: Normaliser = (view) => {
   return [aligned, node];
 };
 
-const binary: Normaliser = (view) => (view.opset < 7 ? oldBroadcast(view) : undefined);
+/** Operands lined up from the last axis. */
+export const binary: Normaliser = (view) => (view.opset < 7 ? oldBroadcast(view) : undefined);
 
 /** One operand is no sum at all, two are an `Add`; `Max`, `Min` and `Mean` of two or more stay. */
 const variadic: Normaliser = (view) => {

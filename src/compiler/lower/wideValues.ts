@@ -1,0 +1,76 @@
+/** Which values are held in 31 bits whatever the profile. */
+import type { GraphNode } from "../graph.js";
+import { operatorName } from "../graph.js";
+
+/** What `WideValues` asks of a graph. */
+interface Connections {
+  consumersOf(name: string): readonly GraphNode[];
+  constant(name: string): unknown;
+}
+
+/**
+ * Operators whose result depends on ratios or differences of their operands, not on their sizes
+ * next to the greatest: a small denominator, ε or score would be a handful of steps of 16 bits.
+ */
+const READERS: ReadonlySet<string> = new Set([
+  "Div",
+  "LogSoftmax",
+  "Pow",
+  "Reciprocal",
+  "Softmax",
+  "Sqrt",
+  "SoftmaxCrossEntropyLoss",
+]);
+/** What sums or moves: its operands are wide where its result is. */
+const CARRIERS: ReadonlySet<string> = new Set([
+  "Add",
+  "Expand",
+  "Identity",
+  "Max",
+  "Min",
+  "Neg",
+  "Abs",
+  "Clip",
+  "Relu",
+  "ReduceMax",
+  "ReduceMean",
+  "ReduceSum",
+  "Reshape",
+  "Slice",
+  "Sub",
+  "Sum",
+  "Transpose",
+]);
+
+/** Finds, from its readers, whether a value must be wide. Answers are remembered. */
+export class WideValues {
+  readonly #graph: Connections;
+  readonly #known = new Map<string, boolean>();
+
+  constructor(graph: Connections) {
+    this.#graph = graph;
+  }
+
+  has(name: string): boolean {
+    let known = this.#known.get(name);
+    if (known === undefined) {
+      // Graphs have no cycles, but long chains must not be walked again from each of their values.
+      known = this.#graph.consumersOf(name).some((node) => this.#asks(node, name));
+      this.#known.set(name, known);
+    }
+    return known;
+  }
+
+  #asks(node: GraphNode, name: string): boolean {
+    const operator = operatorName(node);
+    if (READERS.has(operator)) return true;
+    if (!CARRIERS.has(operator) && !this.#isScaling(node, name)) return false;
+    return node.outputs.some((output) => output !== "" && this.has(output));
+  }
+
+  /** A product with a constant. */
+  #isScaling({ opType, domain, inputs }: GraphNode, name: string): boolean {
+    if (domain !== "" || opType !== "Mul") return false;
+    return inputs.some((other) => other !== name && this.#graph.constant(other) !== undefined);
+  }
+}

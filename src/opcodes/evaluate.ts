@@ -39,10 +39,12 @@ export function evaluateExact(
   operands.forEach((operand, i) => checkOperand(op, rules[i]!.name, operand));
 
   const dims = operands[shapeOperandOf(rules)]?.values ?? [];
-  const shapes = record.shape(imm as never, operands, dims);
+  const largest = record.shape(imm as never, operands, dims);
   for (const check of record.checks) runCheck(op, check, imm, rules, operands);
 
-  const results = record.meaning(imm as never, operands.map(exactTensor), shapes);
+  const exact = operands.map(exactTensor);
+  const shapes = record.valueShape?.(imm as never, exact) ?? largest;
+  const results = record.meaning(imm as never, exact, shapes);
   return resultDtypesOf(record, imm, rules, operands).map((dtype, i) => {
     const values: bigint[] = [];
     forEachIndex(shapes[i]!, (index) => values.push(saturate(results[i]!(index), dtype)));

@@ -237,6 +237,11 @@ export const EXAMPLES: { readonly [K in TensorOpName]: Example<InstructionOf<K>[
     operands: [tensor("i8", [2, 3], [3, 7, 3, -1, -1, -2])],
     results: [tensor("i32", [2, 1], [0, 2])],
   },
+  cumsum: {
+    imm: { axis: 1, dtype: "i32" },
+    operands: [MIXED],
+    results: [tensor("i32", [2, 3], [3, 2, 6, 1, -4, 5])],
+  },
   "pool.max": {
     imm: WINDOW,
     operands: [POOLED],
@@ -301,6 +306,49 @@ export const EXAMPLES: { readonly [K in TensorOpName]: Example<InstructionOf<K>[
     imm: { dims: [4] },
     operands: [],
     results: [vector("i32", 0, 1, 2, 3)],
+  },
+  scatter: {
+    imm: { axis: 0 },
+    operands: [
+      tensor("i8", [3, 2], [1, 2, 3, 4, 5, 6]),
+      vector("i32", 2, 0, 2),
+      tensor("i8", [3, 2], [7, 8, 9, 10, 11, 12]),
+    ],
+    results: [tensor("i8", [3, 2], [9, 10, 3, 4, 11, 12])],
+  },
+  "scatter.add": {
+    imm: { axis: 0 },
+    operands: [vector("i8", 1, 100, 3), vector("i64", 1, 1, 2), vector("i8", 100, -90, 4)],
+    results: [vector("i8", 1, 110, 7)],
+  },
+  "scatter.mul": {
+    imm: { axis: 0 },
+    operands: [vector("i8", 2, 3, 4), vector("i32", 1, 0, 1), vector("i8", 5, 100, -2)],
+    results: [vector("i8", 127, -30, 4)],
+  },
+  "scatter.max": {
+    imm: { axis: 1 },
+    operands: [
+      tensor("i8", [2, 2], [1, 2, 3, 4]),
+      vector("i32", 0, 0),
+      tensor("i8", [2, 2], [5, -5, 2, 3]),
+    ],
+    results: [tensor("i8", [2, 2], [5, 2, 3, 4])],
+  },
+  "scatter.min": {
+    imm: { axis: 0 },
+    operands: [vector("i8", 1, 2, 3), vector("i32", 2, 2, 0), vector("i8", 0, -1, 4)],
+    results: [vector("i8", 1, 2, -1)],
+  },
+  argsort: {
+    imm: { axis: 1 },
+    operands: [tensor("i8", [2, 3], [3, -1, 3, 2, 1, 1])],
+    results: [tensor("i32", [2, 3], [1, 0, 2, 1, 2, 0])],
+  },
+  nonzero: {
+    imm: NONE,
+    operands: [tensor("i8", [2, 3], [0, 5, 0, -1, 0, 7])],
+    results: [vector("i32", 1, 3, 5)],
   },
 };
 

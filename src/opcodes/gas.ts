@@ -73,6 +73,13 @@ export const GAS_UNITS: Readonly<
     doc: "elements of the result · 2^(spatial axes)",
     count: ({ results: [y] }) => elements(y!.shape) << BigInt(y!.shape.length - 2),
   },
+  sortStep: {
+    doc: "elements of the result · (⌈log2(length of the axis)⌉ + 4)",
+    count: ({ imm, results: [y] }) => {
+      const length = Math.max(y!.shape[imm["axis"] as number]!, 1);
+      return elements(y!.shape) * BigInt(32 - Math.clz32(length - 1) + 4);
+    },
+  },
 };
 
 function bytes(x: TensorSpec): bigint {

@@ -1,6 +1,7 @@
 /** The instruction set of AIVM: one record an instruction. Opcode numbers are never reused. */
 import { contraction } from "./contraction.js";
 import { elementwise } from "./elementwise.js";
+import { indexing } from "./indexing.js";
 import { lut } from "./lut.js";
 import { machine } from "./machine.js";
 import { movement } from "./movement.js";
@@ -20,6 +21,7 @@ export const TENSOR_OPS = {
   ...elementwise,
   ...reductions,
   ...movement,
+  ...indexing,
 } as const;
 export const MACHINE_OPS = machine;
 /** Every instruction by its mnemonic. */

@@ -157,7 +157,8 @@ export type GasUnit =
   | "matmulMac"
   | "convMac"
   | "poolTap"
-  | "resizeTap";
+  | "resizeTap"
+  | "sortStep";
 
 /** A rate, or rates by the dtype of an operand or immediate. */
 export type GasRate =
@@ -219,6 +220,11 @@ export interface TensorOp<I extends Immediates = Immediates> {
     operands: readonly TensorSpec[],
     dims: readonly bigint[],
   ): readonly Shape[];
+  /**
+   * Shapes of the results where they depend on values: `shape` then gives the largest that they can
+   * be, which gas and limits count.
+   */
+  valueShape?(imm: ImmediateValues<I>, operands: readonly ExactTensor[]): readonly Shape[];
   readonly checks: readonly ValueCheck[];
   readonly gas: GasFormula;
   readonly locality: "elementwise" | "tiled" | "whole";

@@ -139,6 +139,40 @@ function arg(op: {
   });
 }
 
+const cumulative = tensorOp({
+  code: 0x57,
+  class: "reduction",
+  doc: "Cumulative sum along an axis: each element is the exact sum of those of x up to and with its own, saturated once.",
+  immediates: {
+    axis: { kind: "axis", of: "x", doc: "axis to sum along" },
+    dtype: { kind: "dtype", among: SUM_DTYPES, doc: "dtype of the result" },
+  },
+  operands: [{ name: "x", dtype: INTEGER_DTYPES, rank: { min: 1, max: 8 } }],
+  results: [{ name: "y", dtype: { immediate: "dtype" }, rank: { max: ["x"] } }],
+  constraints: [],
+  shapeRule: "that of x",
+  shape: (_imm, [x]) => [x!.shape],
+  checks: [],
+  gas: {
+    base: 400_000n,
+    terms: [
+      { rate: 2_000n, per: "operandElement" },
+      { rate: 1_000n, per: "resultElement" },
+    ],
+  },
+  locality: "tiled",
+  traps: [],
+  meaning: ({ axis }, [x]) => [
+    (index) => {
+      let sum = 0n;
+      for (let i = 0; i <= index[axis]!; i++) {
+        sum += x!.at(index.map((v, a) => (a === axis ? i : v)));
+      }
+      return sum;
+    },
+  ],
+});
+
 const WINDOW = {
   kernel: {
     kind: "perAxis",
@@ -261,6 +295,7 @@ export const reductions = {
     doc: "Index of the least value along an axis; the lowest index of equals.",
     better: (candidate, best) => candidate < best,
   }),
+  cumsum: cumulative,
   "pool.max": pool({
     code: 0x58,
     doc: "Maximum over sliding windows of an N,spatial…,C tensor. Padding does not take part; a window of padding alone gives the least value of the dtype.",

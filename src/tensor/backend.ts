@@ -37,6 +37,7 @@ export type CompareOp = "eq" | "lt" | "le";
 export type UnaryOp = "not" | "neg" | "abs" | "sqrt.floor";
 export type ReduceOp = "reduce.sum" | "reduce.prod" | "reduce.max" | "reduce.min";
 export type ArgOp = "argmax" | "argmin";
+export type ScatterOp = "scatter" | "scatter.add" | "scatter.mul" | "scatter.max" | "scatter.min";
 export type PoolOp = "pool.max" | "pool.sum";
 
 /** Bits within which all values of the operands lie. */
@@ -122,6 +123,8 @@ export interface Kernels<T extends Tensor = Tensor> {
   /** `dtype` is that of the result: of x, or the stated one for sums and products. */
   reduce(op: ReduceOp, x: T, axes: readonly number[], dtype: Dtype, shape: Shape): T;
   arg(op: ArgOp, x: T, axis: number, shape: Shape): T;
+  argsort(x: T, axis: number): T;
+  cumsum(x: T, axis: number, dtype: "i32" | "i64"): T;
   pool(op: PoolOp, x: T, attributes: PoolAttributes, dtype: Dtype, shape: Shape): T;
 
   reshape(x: T, shape: Shape): T;
@@ -130,6 +133,9 @@ export interface Kernels<T extends Tensor = Tensor> {
   slice(x: T, starts: readonly number[], steps: readonly number[], shape: Shape): T;
   concat(operands: readonly T[], axis: number, shape: Shape): T;
   gather(x: T, indices: T, axis: number, shape: Shape): T;
+  scatter(op: ScatterOp, x: T, indices: T, updates: T, axis: number): T;
+  /** The one kernel whose result has a shape that the caller does not know. */
+  nonzero(x: T): T;
   pad(x: T, before: readonly number[], interior: readonly number[], value: bigint, shape: Shape): T;
   expand(x: T, shape: Shape): T;
   resizeNearest(x: T, attributes: ResizeAttributes, shape: Shape): T;

@@ -39,6 +39,8 @@ const MAX_PATHS = 1_000;
 /** A tensor as far as it is known. */
 interface Abstract extends TensorSpec {
   readonly values?: readonly bigint[] | undefined;
+  /** Whether the shape depends on values: that here is the largest it can be. */
+  readonly open?: boolean;
 }
 
 interface Frame {
@@ -155,6 +157,12 @@ class Estimator {
     const instruction = tensorInstruction(op, imm);
     const { rules, shapeOperand, record } = instruction;
     const operands = stack.slice(stack.length - rules.length);
+    const open = operands.findIndex((operand) => operand.open);
+    if (open >= 0) {
+      throw new Unknown(
+        `function ${frame.function.index}, instruction ${frame.pc}: the shape of ${rules[open]!.name} of ${op} depends on values`,
+      );
+    }
     const dims = shapeOperand < 0 ? [] : operands[shapeOperand]!.values;
     if (dims === undefined) {
       throw new Unknown(
@@ -172,7 +180,8 @@ class Estimator {
     } else if (follow && operands.every(isKnown)) {
       stack.push(...evaluateExact(op, imm, operands));
     } else {
-      stack.push(...results);
+      const own = record.valueShape === undefined ? {} : { open: true };
+      stack.push(...results.map((result) => ({ ...result, ...own })));
     }
     frame.pc++;
   }

@@ -15,6 +15,7 @@ import type {
   ReduceOp,
   RescaleOutput,
   ResizeAttributes,
+  ScatterOp,
   Tensor,
   UnaryOp,
 } from "../tensor/backend.js";
@@ -54,6 +55,11 @@ const arg =
   (op: ArgOp): KernelCall<{ axis: number }> =>
   ({ kernels }, { axis }, [x], [y]) =>
     kernels.arg(op, x!, axis, y!.shape);
+
+const scatter =
+  (op: ScatterOp): KernelCall<{ axis: number }> =>
+  ({ kernels }, { axis }, [x, indices, updates]) =>
+    kernels.scatter(op, x!, indices!, updates!, axis);
 
 const pool =
   (op: PoolOp): KernelCall<PoolAttributes> =>
@@ -121,6 +127,9 @@ export const KERNEL_CALLS: Readonly<Record<TensorOpName, KernelCall>> = {
   "reduce.min": reduce("reduce.min"),
   argmax: arg("argmax"),
   argmin: arg("argmin"),
+  argsort: ({ kernels }, imm: { axis: number }, [x]) => kernels.argsort(x!, imm.axis),
+  cumsum: ({ kernels }, imm: { axis: number; dtype: "i32" | "i64" }, [x]) =>
+    kernels.cumsum(x!, imm.axis, imm.dtype),
   "pool.max": pool("pool.max"),
   "pool.sum": pool("pool.sum"),
 
@@ -142,6 +151,12 @@ export const KERNEL_CALLS: Readonly<Record<TensorOpName, KernelCall>> = {
     kernels.concat(operands, imm.axis, y!.shape),
   gather: ({ kernels }, imm: { axis: number }, [x, indices], [y]) =>
     kernels.gather(x!, indices!, imm.axis, y!.shape),
+  scatter: scatter("scatter"),
+  "scatter.add": scatter("scatter.add"),
+  "scatter.mul": scatter("scatter.mul"),
+  "scatter.max": scatter("scatter.max"),
+  "scatter.min": scatter("scatter.min"),
+  nonzero: ({ kernels }, _imm, [x]) => kernels.nonzero(x!),
   pad: (
     { kernels },
     imm: { before: readonly number[]; interior: readonly number[]; value: bigint },

@@ -116,6 +116,20 @@ describe("saturation", () => {
     expect(values("cast", { dtype }, vector("i64", I64.min, I64.max))).toEqual([min, max]);
   });
 
+  it("of scattered and cumulative sums comes after the last term", () => {
+    const at = vector("i32", 0, 0);
+    const [one, two] = [vector("i8", 100), vector("i8", 100, -100)];
+    expect(values("scatter.add", { axis: 0 }, one, at, two)).toEqual([100n]);
+    expect(values("scatter.mul", { axis: 0 }, one, at, vector("i8", 100, 0))).toEqual([0n]);
+    const x = vector("i64", I64.max, 1, -2, I64.min);
+    expect(values("cumsum", { axis: 0, dtype: "i64" }, x)).toEqual([
+      I64.max,
+      I64.max,
+      I64.max - 1n,
+      -2n,
+    ]);
+  });
+
   it("of sums and products comes after the last term", () => {
     const x = vector("i64", I64.max, 1, -1);
     expect(values("reduce.sum", { axes: [0], dtype: "i64" }, x)).toEqual([I64.max]);
@@ -395,6 +409,10 @@ describe("indices", () => {
     expect(trapOf("gather", { axis: 0 }, x, vector("i64", 2))).toBe("IndexOutOfRange");
     expect(trapOf("gather", { axis: 0 }, x, vector("i32", -1))).toBe("IndexOutOfRange");
     expect(run("gather", { axis: 0 }, x, tensor("i64", [], [1]))).toEqual(tensor("i8", [], [2]));
+    const two = vector("i8", 3, 4);
+    expect(trapOf("scatter", { axis: 0 }, x, vector("i64", 2, 0), two)).toBe("IndexOutOfRange");
+    expect(trapOf("scatter", { axis: 0 }, x, vector("i32", 0, -1), two)).toBe("IndexOutOfRange");
+    expect(trapOf("scatter", { axis: 0 }, x, vector("i32", 0), two)).toBe("ShapeMismatch");
     expect(trapOf("gather", { axis: 0 }, tensor("i8", [0], []), vector("i32", 0))).toBe(
       "IndexOutOfRange",
     );

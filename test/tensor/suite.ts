@@ -3,6 +3,7 @@ import type { Backend } from "../../src/tensor/backend.js";
 import { describeChains } from "./suite/chains.js";
 import { describeContraction } from "./suite/contraction.js";
 import { describeElementwise } from "./suite/elementwise.js";
+import { describeIndexing } from "./suite/indexing.js";
 import { describeLut } from "./suite/lut.js";
 import { describeMovement } from "./suite/movement.js";
 import { describeReductions } from "./suite/reductions.js";
@@ -29,6 +30,7 @@ export function describeBackend(name: string, create: () => Promise<Backend>): v
     describeContraction(get);
     describeReductions(get);
     describeMovement(get);
+    describeIndexing(get);
     describeChains(get);
   });
 }

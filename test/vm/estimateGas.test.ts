@@ -99,6 +99,27 @@ describe("estimateGas", () => {
     }
   });
 
+  test("is exact where only the shape of an output depends on values, else unknown", () => {
+    const text = (after: string): string => `
+      dimension "K" maximum=99
+      entry "main" function=0
+        input "x" i8 [5]
+        output "y" i32 ["K"]
+      function (i8:1)->(i32:1)
+        local.get local=0
+        nonzero
+        ${after}
+      end`;
+    const x = { integers: Int8Array.of(0, 3, 0, -1, 0), dims: [5] };
+    const { used, estimate, status } = both(text(""), { x });
+    expect(status).toBe("finished");
+    expect(estimate).toEqual({ kind: "exact", gas: used });
+    expect(both(text("neg"), { x }).estimate).toEqual({
+      kind: "unknown",
+      reason: "function 0, instruction 2: the shape of x of neg depends on values",
+    });
+  });
+
   test("is the dearer arm where values choose", () => {
     const text = `
       entry "main" function=0

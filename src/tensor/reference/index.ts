@@ -3,6 +3,7 @@ import { conv, matmul, mulWide } from "./contraction.js";
 import { binary, cast, clamp, compare, normalize, select, unary } from "./elementwise.js";
 import type { HostTensor } from "./hostTensor.js";
 import { hostBackend } from "./hostBackend.js";
+import * as indexing from "./indexing.js";
 import { lut, lutInterpolate } from "./lut.js";
 import * as movement from "./movement.js";
 import { arg, pool, reduce } from "./reduction.js";
@@ -29,6 +30,7 @@ export const referenceKernels: Kernels<HostTensor> = {
   arg,
   pool,
   ...movement,
+  ...indexing,
 };
 
 /** The engine that the others are held to: plain TypeScript, tensors in typed arrays of the host. */

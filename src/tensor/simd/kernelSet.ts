@@ -13,6 +13,7 @@ import {
 import * as elementwise from "./elementwise.js";
 import type { Engine } from "./engine.js";
 import { onHost, onHostAll } from "./host.js";
+import * as indexing from "./indexing.js";
 import * as movement from "./movement.js";
 import * as reduction from "./reduction.js";
 import { rescaleAdd } from "./rescale.js";
@@ -55,6 +56,8 @@ export function kernelSet(engine: Engine): Kernels<SimdTensor> {
 
     reduce: (...args) => reduction.reduce(engine, ...args),
     arg: (...args) => reduction.arg(engine, ...args),
+    argsort: (...args) => indexing.argsort(engine, ...args),
+    cumsum: (...args) => indexing.cumsum(engine, ...args),
     pool: (...args) => reduction.pool(engine, ...args),
 
     reshape: (...args) => reshape(engine, ...args),
@@ -62,6 +65,8 @@ export function kernelSet(engine: Engine): Kernels<SimdTensor> {
     slice: (...args) => movement.slice(engine, ...args),
     concat: (...args) => movement.concat(engine, ...args),
     gather: (...args) => movement.gather(engine, ...args),
+    scatter: (...args) => indexing.scatter(engine, ...args),
+    nonzero: (...args) => indexing.nonzero(engine, ...args),
     pad: (...args) => movement.pad(engine, ...args),
     expand: (...args) => movement.expand(engine, ...args),
     resizeNearest: (...args) => movement.resizeNearest(engine, ...args),

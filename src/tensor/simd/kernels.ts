@@ -140,9 +140,77 @@ export interface Kernels {
     n: number,
     dst: Address,
   ): void;
+  scatter(
+    src: Address,
+    outer: number,
+    axis: number,
+    sliceBytes: number,
+    indices: Address,
+    wide: number,
+    n: number,
+    dst: Address,
+  ): void;
+  scatterInto(
+    op: number,
+    type: number,
+    src: Address,
+    outer: number,
+    axis: number,
+    inner: number,
+    indices: Address,
+    wide: number,
+    n: number,
+    dst: Address,
+  ): void;
+  scatterAdd(
+    type: number,
+    src: Address,
+    outer: number,
+    axis: number,
+    inner: number,
+    indices: Address,
+    wide: number,
+    n: number,
+    sums: Address,
+    dst: Address,
+  ): void;
+  scatterExact(
+    product: number,
+    type: number,
+    src: Address,
+    outer: number,
+    axis: number,
+    inner: number,
+    indices: Address,
+    wide: number,
+    n: number,
+    scratch: Address,
+    dst: Address,
+  ): void;
+  argsort(
+    type: number,
+    src: Address,
+    outer: number,
+    n: number,
+    inner: number,
+    scratch: Address,
+    dst: Address,
+  ): void;
+  cumsum(
+    type: number,
+    to: number,
+    src: Address,
+    outer: number,
+    n: number,
+    inner: number,
+    sums: Address,
+    dst: Address,
+  ): void;
+  /** How many there are. */
+  nonzero(bytes: number, src: Address, n: number, dst: Address): number;
 }
 
-/** Numbers of the operators of `binary`, `compare`, `unary` and `reduce`. */
+/** Numbers of the operators of `binary`, `compare`, `unary`, `reduce` and `scatterInto`. */
 export const BINARY = {
   add: 0,
   sub: 1,
@@ -167,6 +235,7 @@ export const REDUCE = {
   "reduce.max": 2,
   "reduce.min": 3,
 } as const;
+export const SCATTER = { "scatter.add": 1, "scatter.max": 2, "scatter.min": 3 } as const;
 
 let compiled: WebAssembly.Module | undefined;
 

@@ -10,3 +10,4 @@ export { mulWide, rescaleAdd } from "./weighted";
 export { arg, reduce } from "./reduce";
 export { pool } from "./pool";
 export { copy, fill, gather } from "./move";
+export { argsort, cumsum, nonzero, scatter, scatterAdd, scatterExact, scatterInto } from "./indexing";

@@ -4,7 +4,7 @@
 const BLOCK: usize = 16;
 
 @inline
-function copyBytes(dst: usize, src: usize, bytes: usize): void {
+export function copyBytes(dst: usize, src: usize, bytes: usize): void {
   // The host's copy costs tens of nanoseconds to call.
   if (bytes >= 256) {
     memory.copy(dst, src, bytes);

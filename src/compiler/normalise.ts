@@ -1,4 +1,5 @@
 import type { GraphNode } from "./graph.js";
+import { CONTRACTION_EXPANSIONS } from "./normalise/contractionExpansions.js";
 import { writeDefaults } from "./normalise/defaults.js";
 import { ELEMENTWISE_NORMALISERS } from "./normalise/elementwiseNormalisers.js";
 import { MOVEMENT_EXPANSIONS } from "./normalise/movementExpansions.js";
@@ -13,6 +14,7 @@ const NORMALISERS: ReadonlyMap<string, Normaliser> = new Map([
   ...Object.entries(MOVEMENT_NORMALISERS),
   ...Object.entries(MOVEMENT_EXPANSIONS),
   ...Object.entries(REAL_NORMALISERS),
+  ...Object.entries(CONTRACTION_EXPANSIONS),
   ...Object.entries(WINDOW_NORMALISERS),
 ]);
 
@@ -44,6 +46,7 @@ const NORMALISERS: ReadonlyMap<string, Normaliser> = new Map([
  * | ConvTranspose | x, w, bias? | likewise and `output_padding`; no `output_shape` |
  * | MaxPool, AveragePool, LpPool | x | `kernel_shape`, `strides`, `dilations`, `pads`, `ceil_mode`; `count_include_pad`; `p` |
  * | BatchNormalization | x, scale, bias, mean, var | `epsilon`; one output |
+ * | MatMul | a, b | both of two axes or more: a vector is reshaped to a matrix |
  * | Gemm | a, b, c? | `alpha`, `beta`, `transA`, `transB` |
  * | Softmax, LogSoftmax, Hardmax | x | `axis`: over that one axis (older ones over several axes get Reshapes around them) |
  * | Reduce… | x | `axes` ascending, all listed; `keepdims` |

@@ -349,23 +349,6 @@ describe("edges against onnxruntime", () => {
 
 const REFUSED: readonly (OperatorCase & { readonly code: string })[] = [
   {
-    name: "a product with a vector",
-    code: "UnsupportedRank",
-    inputs: { x: [4] },
-    build: (b, random) => reals(b, "w", [4, 5], random(20)).node("MatMul", ["x", "w"], ["y"]),
-  },
-  {
-    name: "a bias that differs from row to row",
-    code: "UnsupportedShape",
-    inputs: { x: [3, 4] },
-    build: (b, random) =>
-      reals(reals(b, "w", [4, 3], random(12)), "c", [3, 1], random(3)).node(
-        "Gemm",
-        ["x", "w", "c"],
-        ["y"],
-      ),
-  },
-  {
     name: "weights of scale 0",
     code: "BadQuantisation",
     inputs: IMAGE,

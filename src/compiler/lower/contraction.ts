@@ -1,15 +1,16 @@
-/** Conv, ConvTranspose, MatMul, Gemm: exact sums, a bias, one rescale. */
+/** MatMul and Gemm, and what convolutions share with them: exact sums, a bias, one rescale. */
 import type { Dtype } from "../../core/dtype.js";
 import type { FixedValue } from "../fixed/fixedGraph.js";
-import type { Dim, GraphNode } from "../graph.js";
-import { floatAttribute, intAttribute, intsAttribute, nodeError } from "../graph.js";
+import type { GraphNode } from "../graph.js";
+import { floatAttribute, intAttribute, nodeError } from "../graph.js";
 import type { LoweringContext } from "./context.js";
 import { pairedDtypes } from "./dtypes.js";
-import { finish, multiplyScales } from "./finish.js";
 import { limitOf } from "./profile.js";
-import type { Format, Real, Scale } from "./real.js";
-import { channelsLast, format, identityAxes, mapScale, maxScale, scaleRatio } from "./real.js";
+import type { Format, Real } from "./real.js";
+import { format, identityAxes, mapScale, maxScale } from "./real.js";
 import { roundScale } from "./scale.js";
+import type { Bias } from "./sums.js";
+import { biasOf, finishWith } from "./sums.js";
 import type { QuantisedWeights, WeightSource } from "./weights.js";
 import { dequantised, keepColumns, quantiseColumns, weightSource } from "./weights.js";
 
@@ -32,7 +33,7 @@ function activationInterval({ lo, hi, zeroPoint }: Format): readonly [number, nu
  * An activation as contractions read it: narrowed to the profile's width where it is wider. What
  * a quantised model already holds in 8 bits stays as it is.
  */
-function contractionInput(ctx: LoweringContext, x: Real, channelAxis?: number): Real {
+export function contractionInput(ctx: LoweringContext, x: Real, channelAxis?: number): Real {
   const { contractionInput: width } = ctx.profile;
   const { scale } = x.format;
   const foldable = typeof scale === "number" || scale.axis === channelAxis;
@@ -60,30 +61,15 @@ function contractionInput(ctx: LoweringContext, x: Real, channelAxis?: number): 
   return ctx.requantise(x, format(wanted, narrow, 0, [-limit - 1, limit]));
 }
 
-/** A bias in reals, or none. */
-function biasOf(ctx: LoweringContext, node: GraphNode, index: number, outputs: number): number[] {
-  const name = node.inputs[index];
-  if (name === undefined || name === "") return new Array<number>(outputs).fill(0);
-  const source = weightSource(ctx, node, index);
-  if (source === undefined)
-    throw nodeError("NotConstant", node, `the bias "${name}" must be a constant`);
-  const reals = Array.from(dequantised(source));
-  if (reals.length === 1) return new Array<number>(outputs).fill(reals[0]!);
-  if (reals.length === outputs && source.dims.at(-1) === outputs) return reals;
-  throw nodeError(
-    "UnsupportedShape",
-    node,
-    `the bias "${name}" of [${source.dims.join(",")}] must be one row of ${String(outputs)}`,
-  );
-}
-
-interface Matrix {
+export interface Matrix {
   /** Rows are taps and channels (or k), columns are outputs. */
   readonly weights: QuantisedWeights;
   /** What a sum of 1 stands for, by output channel. */
   readonly sums: readonly number[];
   readonly bias: readonly bigint[];
   readonly accumulator: "i32" | "i64";
+  /** What the activation and the weights must be widened to. */
+  readonly dtypes: readonly [Dtype, Dtype];
 }
 
 /**
@@ -91,7 +77,7 @@ interface Matrix {
  * @param order index into the source of each element of [K, outputs]
  * @param inputChannel channel of the activation that row k of column o multiplies
  */
-function matrixFor(
+export function matrixFor(
   ctx: LoweringContext,
   x: Real,
   source: WeightSource,
@@ -144,159 +130,140 @@ function matrixFor(
     x.format.dtype === "i32" ||
     product > 0x7fffffffn ||
     integers.some((b) => b > 0x3fffffffn || b < -0x3fffffffn);
-  return { weights, sums, bias: integers, accumulator: wide ? "i64" : "i32" };
+  const dtypes = pairedDtypes(x.value.dtype, weights.dtype);
+  return { weights, sums, bias: integers, accumulator: wide ? "i64" : "i32", dtypes };
 }
 
 /** Accumulate, add the bias, and let `finish` round. */
-function finishSums(
+export function finishMatrix(
   ctx: LoweringContext,
   node: GraphNode,
   sums: FixedValue,
   matrix: Matrix,
   axes: readonly number[],
   outputAxis: number,
+  bias?: Bias,
 ): void {
   const { builder } = ctx;
   let value = sums;
   if (matrix.bias.some((b) => b !== 0n)) {
-    const bias = builder.constant(matrix.accumulator, [matrix.bias.length], matrix.bias);
-    value = builder.op("add", {}, [value, bias], matrix.accumulator, value.shape);
+    const row = builder.constant(matrix.accumulator, [matrix.bias.length], matrix.bias);
+    value = builder.op("add", {}, [value, row], matrix.accumulator, value.shape);
   }
-  const scale: Scale = { axis: outputAxis, scales: matrix.sums };
-  finish(
-    ctx,
-    node,
-    axes,
-    (target) => ctx.rescaled({ value, axes }, scaleRatio(scale, target.scale), target),
-    "perChannel",
-  );
+  finishWith(ctx, node, { value, scale: { axis: outputAxis, scales: matrix.sums }, axes }, bias);
 }
 
+/** The part of a bias that goes into the weights' own integers. */
+export const rowOf = (bias: Bias, outputs: number): readonly number[] =>
+  "row" in bias ? bias.row : new Array<number>(outputs).fill(0);
+
 /** Bits of an activation once it is widened: a u8 needs one more for its sign. */
-function bitsAs(f: Format, dtype: Dtype): number {
+export function bitsAs(f: Format, dtype: Dtype): number {
   return f.dtype === "u8" && dtype !== "u8" ? 9 : activationBits(f);
 }
 
-export function lowerConv(ctx: LoweringContext, node: GraphNode): void {
-  const source = weightSource(ctx, node, 1);
-  if (source === undefined) throw nodeError("NotConstant", node, "the kernel must be a constant");
-  const rank = source.dims.length;
-  const [outputs, perGroup, ...kernel] = source.dims as [number, number, ...number[]];
-  const groups = intAttribute(node, "group") ?? 1;
-  const x = ctx.ordered(
-    contractionInput(ctx, ctx.real(node.inputs[0]!, node), 1),
-    channelsLast(rank),
-  );
-  const spatial = rank - 2;
-  const ones = new Array<number>(spatial).fill(1);
-  const taps = kernel.reduce((a, b) => a * b, 1);
+/** Two computed operands of a product: narrow enough, without zero points, and what the product needs. */
+export interface OperandPair {
+  readonly a: Real;
+  readonly b: Real;
+  /** What the operands must be widened to. */
+  readonly dtypes: readonly [Dtype, Dtype];
+  readonly aBits: number;
+  readonly bBits: number;
+  readonly accumulator: "i32" | "i64";
+  readonly scale: number;
+}
 
-  // O, I, taps → taps, I, O
-  const order = new Int32Array(source.values.length);
-  for (let t = 0; t < taps; t++) {
-    for (let c = 0; c < perGroup; c++) {
-      for (let o = 0; o < outputs; o++)
-        order[(t * perGroup + c) * outputs + o] = (o * perGroup + c) * taps + t;
-    }
-  }
-  const outputsPerGroup = outputs / groups;
-  const matrix = matrixFor(
-    ctx,
-    x,
-    source,
-    order,
-    outputs,
-    0,
-    (k, o) => Math.floor(o / outputsPerGroup) * perGroup + (k % perGroup),
-    biasOf(ctx, node, 2, outputs),
-  );
-  const shape = ctx.shapeOf(node.outputs[0]!);
-  const axes = channelsLast(rank);
-  const { builder } = ctx;
-  const [left, right] = pairedDtypes(x.value.dtype, matrix.weights.dtype);
-  const a = ctx.widened(x.value, left);
-  const b = builder.constant(right, [...kernel, perGroup, outputs], matrix.weights.integers);
-  const sums = builder.op(
-    "conv",
-    {
-      aBits: bitsAs(x.format, a.dtype),
-      bBits: matrix.weights.bits,
-      accumulator: matrix.accumulator,
-      strides: intsAttribute(node, "strides") ?? ones,
-      dilations: intsAttribute(node, "dilations") ?? ones,
-      pads: intsAttribute(node, "pads") ?? [...ones, ...ones].map(() => 0),
-      groups,
-      padValue: BigInt(x.format.zeroPoint),
-    },
-    [a, b],
-    matrix.accumulator,
-    axes.map((axis) => shape[axis]!),
-  );
-  finishSums(ctx, node, sums, matrix, axes, 1);
+/** @param depth number of products in a sum, where that is known */
+export function operandPair(ctx: LoweringContext, a: Real, b: Real, depth = Infinity): OperandPair {
+  const [left, right] = [a, b].map((x) =>
+    contractionInput(ctx, ctx.withoutZeroPoint(contractionInput(ctx, x))),
+  ) as [Real, Real];
+  const dtypes = pairedDtypes(left.value.dtype, right.value.dtype);
+  const bytes = left.value.dtype === "i8" && right.value.dtype === "i8";
+  return {
+    a: left,
+    b: right,
+    dtypes,
+    aBits: bitsAs(left.format, dtypes[0]),
+    bBits: bitsAs(right.format, dtypes[1]),
+    accumulator: bytes && depth <= 0x1ffff ? "i32" : "i64",
+    scale: maxScale(left.format.scale) * maxScale(right.format.scale),
+  };
 }
 
 export function lowerMatMul(ctx: LoweringContext, node: GraphNode): void {
-  if (node.inputs.slice(0, 2).some((name) => ctx.shapeOf(name).length < 2))
-    throw nodeError("UnsupportedRank", node, "a product with a vector is not supported");
   const source = weightSource(ctx, node, 1);
+  const a = ctx.real(node.inputs[0]!, node);
   if (source?.dims.length === 2) {
-    lowerProduct(
-      ctx,
-      node,
-      ctx.real(node.inputs[0]!, node),
-      source,
-      false,
-      biasOf(ctx, node, 2, source.dims[1]!),
-    );
+    lowerProduct(ctx, node, a, source, false, biasOf(ctx, node, 2, source.dims[1]!));
     return;
   }
-  const { builder } = ctx;
-  const [a, b] = [0, 1].map((i) => {
-    const x = ctx.withoutZeroPoint(contractionInput(ctx, ctx.real(node.inputs[i]!, node)));
-    return ctx.logical(contractionInput(ctx, x));
-  }) as [Real, Real];
+  lowerPair(ctx, node, a, ctx.real(node.inputs[1]!, node));
+}
+
+/** A product of two computed matrices, times `alpha`, plus a tensor. */
+function lowerPair(
+  ctx: LoweringContext,
+  node: GraphNode,
+  a: Real,
+  b: Real,
+  alpha = 1,
+  bias?: Bias,
+): void {
+  const depth = ctx.logical(a).value.shape.at(-1);
+  const pair = operandPair(ctx, a, b, typeof depth === "number" ? depth : undefined);
+  const { aBits, bBits, accumulator, dtypes } = pair;
   const shape = ctx.shapeOf(node.outputs[0]!);
-  const scale = multiplyScales(a.format.scale, b.format.scale);
-  const accumulator =
-    a.value.dtype === "i8" && b.value.dtype === "i8" && innerBound(a) <= 0x1ffff ? "i32" : "i64";
-  const pair = pairedDtypes(a.value.dtype, b.value.dtype);
-  const left = ctx.widened(a.value, pair[0]);
-  const right = ctx.widened(b.value, pair[1]);
-  const sums = builder.op(
+  const value = ctx.builder.op(
     "matmul",
-    { aBits: bitsAs(a.format, left.dtype), bBits: bitsAs(b.format, right.dtype), accumulator },
-    [left, right],
+    { aBits, bBits, accumulator },
+    [
+      ctx.widened(ctx.logical(pair.a).value, dtypes[0]),
+      ctx.widened(ctx.logical(pair.b).value, dtypes[1]),
+    ],
     accumulator,
     shape,
   );
-  const axes = identityAxes(shape.length);
-  finish(ctx, node, axes, (target) =>
-    ctx.rescaled({ value: sums, axes }, scaleRatio(scale, target.scale), target),
-  );
-}
-
-function innerBound(a: Real): number {
-  const k: Dim = a.value.shape[a.value.shape.length - 1]!;
-  return typeof k === "number" ? k : Infinity;
+  const sums = { value, scale: pair.scale * alpha, axes: identityAxes(shape.length) };
+  finishWith(ctx, node, sums, bias);
 }
 
 export function lowerGemm(ctx: LoweringContext, node: GraphNode): void {
+  const [alpha, beta] = [floatAttribute(node, "alpha") ?? 1, floatAttribute(node, "beta") ?? 1];
+  const [transA, transB] = ["transA", "transB"].map((name) => intAttribute(node, name) === 1);
   const source = weightSource(ctx, node, 1);
-  if (source?.dims.length !== 2)
-    throw nodeError("NotConstant", node, "the second matrix must be a constant");
-  const transposed = (intAttribute(node, "transB") ?? 0) === 1;
-  const outputs = source.dims[transposed ? 0 : 1]!;
-  const alpha = floatAttribute(node, "alpha") ?? 1;
-  const beta = floatAttribute(node, "beta") ?? 1;
+  const outputs = ctx.shapeOf(node.outputs[0]!)[1]!;
+  const real = ctx.real(node.inputs[0]!, node);
+  const a = transA === true ? flipped(real) : real;
+  if (source === undefined || alpha === 0) {
+    const right = ctx.real(node.inputs[1]!, node);
+    const b = transB === true ? flipped(right) : right;
+    const bias = wholeBias(ctx, node, beta);
+    if (alpha !== 0) return lowerPair(ctx, node, a, b, alpha, bias);
+    throw nodeError("UnsupportedAttribute", node, "a product times 0 is not supported");
+  }
   const scaled: WeightSource =
     alpha === 1
       ? source
       : { dims: source.dims, values: Float64Array.from(dequantised(source), (v) => v * alpha) };
-  const bias = biasOf(ctx, node, 2, outputs).map((b) => b * beta);
-  const a = ctx.real(node.inputs[0]!, node);
-  const x =
-    (intAttribute(node, "transA") ?? 0) === 1 ? { ...a, axes: a.axes.map((axis) => 1 - axis) } : a;
-  lowerProduct(ctx, node, x, scaled, transposed, bias);
+  const bias = biasOf(ctx, node, 2, outputs as number, beta);
+  lowerProduct(ctx, node, a, scaled, transB === true, bias);
+}
+
+/** The whole bias as a tensor, constant or not. */
+function wholeBias(ctx: LoweringContext, node: GraphNode, factor: number): Bias | undefined {
+  const name = node.inputs[2] ?? "";
+  if (name === "" || factor === 0) return undefined;
+  return { addend: ctx.real(name, node), factor };
+}
+
+/** A matrix the other way round. */
+function flipped(x: Real): Real {
+  const { scale } = x.format;
+  const axes = x.axes.map((axis) => 1 - axis);
+  if (typeof scale === "number") return { ...x, axes };
+  return { ...x, axes, format: { ...x.format, scale: { ...scale, axis: 1 - scale.axis } } };
 }
 
 /** […, K] by a constant [K, N] (or its transpose) plus a row. */
@@ -306,7 +273,7 @@ function lowerProduct(
   input: Real,
   source: WeightSource,
   transposed: boolean,
-  bias: readonly number[],
+  bias: Bias,
 ): void {
   const [rows, outputs] = (transposed ? [...source.dims].reverse() : source.dims) as [
     number,
@@ -319,10 +286,19 @@ function lowerProduct(
     for (let o = 0; o < outputs; o++)
       order[k * outputs + o] = transposed ? o * rows + k : k * outputs + o;
   }
-  const matrix = matrixFor(ctx, x, source, order, outputs, transposed ? 0 : 1, (k) => k, bias);
+  const matrix = matrixFor(
+    ctx,
+    x,
+    source,
+    order,
+    outputs,
+    transposed ? 0 : 1,
+    (k) => k,
+    rowOf(bias, outputs),
+  );
   const shape = ctx.shapeOf(node.outputs[0]!);
   const { builder } = ctx;
-  const [left, right] = pairedDtypes(x.value.dtype, matrix.weights.dtype);
+  const [left, right] = matrix.dtypes;
   const a = ctx.widened(x.value, left);
   const sums = builder.op(
     "matmul",
@@ -335,5 +311,5 @@ function lowerProduct(
     matrix.accumulator,
     shape,
   );
-  finishSums(ctx, node, sums, matrix, identityAxes(shape.length), shape.length - 1);
+  finishMatrix(ctx, node, sums, matrix, identityAxes(shape.length), shape.length - 1, bias);
 }

@@ -3,8 +3,9 @@ import type { GraphNode } from "../graph.js";
 import { floatAttribute, operatorName } from "../graph.js";
 import type { Refusal, Support } from "../listUnsupported.js";
 import type { LoweringContext } from "./context.js";
-import { lowerConv, lowerGemm, lowerMatMul } from "./contraction.js";
 import { divisionRules } from "./division.js";
+import { lowerGemm, lowerMatMul } from "./contraction.js";
+import { lowerConv, lowerConvTranspose } from "./convolution.js";
 import {
   lowerCast,
   lowerClamp,
@@ -50,6 +51,7 @@ const RULES: Readonly<Record<string, Rule>> = {
     lowerClamp(ctx, node, [floatAttribute(node, "min")!, floatAttribute(node, "max")!]),
   Concat: lowerConcat,
   Conv: lowerConv,
+  ConvTranspose: lowerConvTranspose,
   DequantizeLinear: lowerDequantize,
   Expand: lowerExpand,
   Gather: lowerGather,

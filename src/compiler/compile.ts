@@ -26,6 +26,8 @@ import { SUPPORT, lowerNodes } from "./lower/rules.js";
 import { splitScale } from "./lower/scale.js";
 import type { TensorReport } from "./lower/tensorReport.js";
 import { optimise } from "./optimise.js";
+import type { Quotient } from "./shapes/dims.js";
+import { quotientOf } from "./shapes/dims.js";
 
 /** Name of the compiler in a module's provenance. */
 const COMPILER = "aivm 0.1.0";
@@ -194,7 +196,11 @@ class Dimensions {
   of(shape: readonly Dim[], port: string): Dimension[] {
     return shape.map((dim, axis) => {
       if (typeof dim === "number") return dim;
-      let index = this.named.findIndex((named) => named.name === dim);
+      // One that is computed from a name that an input binds is checked against it.
+      const { name, ...derived } = quotientOf(dim);
+      const base = this.#indexOf(name);
+      if (base >= 0 && fitsFormat(derived)) return { dimension: base, ...derived };
+      let index = this.#indexOf(dim);
       if (index < 0) {
         index =
           this.named.push({
@@ -205,6 +211,20 @@ class Dimensions {
       return { dimension: index, multiplier: 1, offset: 0, divisor: 1 };
     });
   }
+
+  #indexOf(name: string): number {
+    return this.named.findIndex((named) => named.name === name);
+  }
+}
+
+/** What a module can say of a derived dimension. */
+function fitsFormat({ multiplier, offset, divisor }: Omit<Quotient, "name">): boolean {
+  const greatest = multiplier * OPEN_DIMENSION_MAXIMUM + offset;
+  return (
+    [multiplier, Math.abs(offset), divisor].every((x) => x <= 0x7fffffff) &&
+    greatest >= 0 &&
+    greatest / divisor <= 0x7fffffff
+  );
 }
 
 function assemble(

@@ -1,6 +1,6 @@
 import { attribute, floatsAttribute, nodeError } from "../graph.js";
 import type { Dim, GraphNode, Shape } from "../graph.js";
-import { broadcastShapes, productOfDims } from "../shapes/dims.js";
+import { broadcastShapes, divideDims, productOfDims } from "../shapes/dims.js";
 import { MAX_RANK } from "../shapes/nodeView.js";
 import type { NodeView } from "../shapes/nodeView.js";
 import {
@@ -80,24 +80,13 @@ const reshape: Normaliser = (view) => {
 
 /** The open axis of a Reshape: all elements over those of the other axes. */
 function quotient(view: NodeView, from: readonly Dim[], others: readonly Dim[], axis: number): Dim {
-  const above = from.filter((d) => typeof d === "string");
-  const below: string[] = [];
-  for (const dim of others) {
-    if (typeof dim === "number") continue;
-    const at = above.indexOf(dim);
-    if (at >= 0) above.splice(at, 1);
-    else below.push(dim);
-  }
-  const numbers = (dims: readonly Dim[]): number =>
-    dims.reduce<number>((product, d) => (typeof d === "number" ? product * d : product), 1);
-  const [top, bottom] = [numbers(from), numbers(others)];
-  if (below.length > 0) return `${view.node.outputs[0] ?? ""}_${String(axis)}`;
+  const top = productOfDims(from);
+  const bottom = productOfDims(others);
   if (top === 0) return 0;
-  if (top % bottom === 0) return productOfDims([top / bottom, ...above]);
-  if (above.length === 0) {
+  if (typeof top === "number" && typeof bottom === "number" && top % bottom !== 0) {
     throw view.shapeError(`${String(top)} elements do not divide into rows of ${String(bottom)}`);
   }
-  return `floor(${String(productOfDims([top, ...above]))}/${String(bottom)})`;
+  return divideDims(top, bottom) ?? `${view.node.outputs[0] ?? ""}_${String(axis)}`;
 }
 
 const flatten: Normaliser = (view) => {

@@ -2,7 +2,7 @@ import type { Dim, ElementType, ValueInfo } from "../graph.js";
 import { floatsAttribute, intAttribute, tensorAttribute } from "../graph.js";
 import { commonType } from "./elementwiseRules.js";
 import { elementTypeOf } from "../onnx/tensor.js";
-import { addDims, multiplyDims } from "./dims.js";
+import { addDims, floorDivideDim, multiplyDims } from "./dims.js";
 import type { NodeView, ShapeRule } from "./nodeView.js";
 
 /** The result's shape is what normalisation wrote down, or what the model declares. */
@@ -214,7 +214,7 @@ export const MOVEMENT_RULES: Readonly<Record<string, ShapeRule>> = {
     blocks(
       view,
       (c, bb) => c * bb,
-      (s, b) => (typeof s === "number" ? s / b : `floor(${s}/${String(b)})`),
+      (s, b) => (typeof s === "number" ? s / b : floorDivideDim(s, b)),
     ),
   OneHot: oneHot,
   NonZero: nonZero,

@@ -5,7 +5,9 @@ import type { FixedValue } from "../fixed/fixedGraph.js";
 import { FixedBuilder } from "../fixed/fixedGraph.js";
 import type { ConstantTensor, Dim, ElementType, Graph, GraphNode } from "../graph.js";
 import { connections, finiteNumbers, isFloat, nodeError } from "../graph.js";
+import { FROM_OPERAND, INFER, copyAxis } from "../../opcodes/movement.js";
 import { integerDtype } from "./dtypes.js";
+import { OpenDims } from "./openDims.js";
 import type { Profile } from "./profile.js";
 import { limitOf, WIDE } from "./profile.js";
 import type { ChannelScale, Format, Lowered, Real, Scale } from "./real.js";
@@ -21,6 +23,8 @@ export class LoweringContext {
   readonly calibration: Calibration;
   readonly profile: Profile;
   readonly builder = new FixedBuilder();
+  /** Sizes that are only known when running. */
+  readonly openDims = new OpenDims(this.builder);
   readonly reports: TensorReport[] = [];
   /** Nodes that an earlier node's rule has taken in (an activation fused into a convolution). */
   readonly absorbed = new Set<GraphNode>();
@@ -130,6 +134,7 @@ export class LoweringContext {
 
   define(name: string, lowered: Lowered): void {
     this.#values.set(name, lowered);
+    this.openDims.see(lowered.value);
     if (lowered.format !== undefined)
       this.reports.push(reportTensor(name, lowered.format, this.rangeOf(name)));
   }
@@ -219,28 +224,38 @@ export class LoweringContext {
     return this.ordered(x, identityAxes(x.axes.length));
   }
 
-  /** The same elements under another shape; open dimensions are copied or inferred. */
+  /**
+   * The same elements under another shape: open dimensions are copied, inferred where there is one
+   * that cannot be, and else computed from what they follow from.
+   */
   reshaped(value: FixedValue, shape: readonly Dim[]): FixedValue {
     if (shape.length === value.shape.length && shape.every((dim, i) => dim === value.shape[i]))
       return value;
-    let inferred = false;
     const dims = shape.map((dim) => {
       if (typeof dim === "number") return dim;
       const axis = value.shape.indexOf(dim);
-      if (axis >= 0) return -3 - axis;
-      if (inferred) {
-        throw new CompileError(
-          "OpenDimension",
-          `a reshape to [${shape.join(",")}] has more than one dimension that is open; pin one with --dim`,
-          {
-            name: this.builder.origin,
-          },
-        );
-      }
-      inferred = true;
-      return -1;
+      return axis < 0 ? INFER : copyAxis(axis);
     });
-    return this.builder.op("reshape", { dims }, [value], value.dtype, shape);
+    const open = shape.filter((_, i) => dims[i] === INFER);
+    if (open.length < 2) return this.builder.op("reshape", { dims }, [value], value.dtype, shape);
+    const taken = dims.map((dim) => (dim === INFER ? FROM_OPERAND : dim));
+    const sizes = this.openDims.vector(open);
+    return this.builder.op("reshape", { dims: taken }, [value, sizes], value.dtype, shape);
+  }
+
+  /** A value broadcast to a shape of at least its rank. */
+  expanded(value: FixedValue, shape: readonly Dim[]): FixedValue {
+    if (shape.length === value.shape.length && shape.every((dim, i) => dim === value.shape[i]))
+      return value;
+    const lead = shape.length - value.shape.length;
+    // An open dimension that the operand has stays what it is.
+    const dims = shape.map((dim, i) => {
+      if (typeof dim === "number") return dim;
+      return value.shape[i - lead] === dim ? 1 : FROM_OPERAND;
+    });
+    const open = shape.filter((_, i) => dims[i] === FROM_OPERAND);
+    const operands = open.length === 0 ? [value] : [value, this.openDims.vector(open)];
+    return this.builder.op("expand", { dims }, operands, value.dtype, shape);
   }
 
   // --- formats --------------------------------------------------------------------------------

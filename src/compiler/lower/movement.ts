@@ -155,18 +155,7 @@ export function lowerSlice(ctx: LoweringContext, node: GraphNode): void {
 export function lowerExpand(ctx: LoweringContext, node: GraphNode): void {
   const shape = ctx.shapeOf(node.outputs[0]!);
   const x = ctx.logical(plain(ctx, ctx.get(node.inputs[0]!)));
-  const lead = shape.length - x.value.shape.length;
-  const dims = shape.map((dim, i) => {
-    if (typeof dim === "number") return dim;
-    // An open dimension that the operand has stays what it is.
-    if (x.value.shape[i - lead] === dim) return 1;
-    throw nodeError(
-      "OpenDimension",
-      node,
-      `dimension "${dim}" must be known; pin it with --dim ${dim}=N`,
-    );
-  });
-  const value = ctx.builder.op("expand", { dims }, [x.value], x.value.dtype, shape);
+  const value = ctx.expanded(x.value, shape);
   ctx.define(node.outputs[0]!, { ...x, value, axes: identityAxes(shape.length) });
 }
 

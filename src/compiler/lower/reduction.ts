@@ -2,6 +2,7 @@
 import type { FixedValue } from "../fixed/fixedGraph.js";
 import type { Dim, GraphNode } from "../graph.js";
 import { intAttribute, intsAttribute, isFloat, nodeError } from "../graph.js";
+import { productOfDims } from "../shapes/dims.js";
 import { functions } from "../elementary.js";
 import type { LoweringContext } from "./context.js";
 import { integerDtype } from "./dtypes.js";
@@ -206,14 +207,18 @@ function reduce(
   const input = oneScale
     ? real
     : ctx.requantise(real, { ...real.format, scale: maxScale(real.format.scale) });
-  const count = op === "mean" ? axes.reduce((n, axis) => n * fixedDim(ctx, node, axis), 1) : 1;
-  const sums = builder.op(
+  const dims = ctx.shapeOf(node.inputs[0]!);
+  const counted = op === "mean" ? axes.map((axis) => dims[axis]!) : [];
+  const open = counted.some((dim) => typeof dim === "string");
+  const count = open ? 1 << OPEN_MEAN_BITS : (productOfDims(counted) as number);
+  const total = builder.op(
     "reduce.sum",
     { axes: physicalAxes, dtype: "i64" },
     [input.value],
     "i64",
     kept,
   );
+  const sums = open ? dividedByOpen(ctx, total, counted) : total;
   const lead = keepDims || typeof input.format.scale === "number";
   const scale = lead ? input.format.scale : maxScale(input.format.scale);
   finish(ctx, node, outAxes, (target) =>
@@ -227,14 +232,21 @@ function reduce(
   );
 }
 
-function fixedDim(ctx: LoweringContext, node: GraphNode, axis: number): number {
-  const dim = ctx.shapeOf(node.inputs[0]!)[axis];
-  if (typeof dim === "number") return dim;
-  throw nodeError(
-    "OpenDimension",
-    node,
-    `dimension "${String(dim)}" must be known; pin it with --dim ${String(dim)}=N`,
-  );
+/** Means over open axes keep this many fractional bits until they are rounded to their format. */
+const OPEN_MEAN_BITS = 12;
+
+/** Exact sums over a count that is only known when running, with `OPEN_MEAN_BITS` more bits. */
+function dividedByOpen(
+  ctx: LoweringContext,
+  sums: FixedValue,
+  counted: readonly Dim[],
+): FixedValue {
+  const { builder } = ctx;
+  const sizes = ctx.openDims.vector(counted);
+  const count = builder.op("reduce.prod", { axes: [0], dtype: "i64" }, [sizes], "i64", [1]);
+  const bits = builder.scalar("i64", BigInt(OPEN_MEAN_BITS));
+  const fine = builder.op("shl", {}, [sums, bits], "i64", sums.shape);
+  return builder.op("div.floor", {}, [fine, count], "i64", sums.shape);
 }
 
 export function lowerArg(ctx: LoweringContext, node: GraphNode, op: "argmax" | "argmin"): void {

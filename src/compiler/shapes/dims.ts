@@ -81,12 +81,7 @@ export function subtractDims(a: Dim, b: Dim): Dim {
   if (typeof a === "string") {
     const x = quotientOf(a);
     const y = quotientOf(b);
-    if (
-      x.name === y.name &&
-      x.divisor === 1 &&
-      y.divisor === 1 &&
-      x.multiplier >= y.multiplier
-    ) {
+    if (x.name === y.name && x.divisor === 1 && y.divisor === 1 && x.multiplier >= y.multiplier) {
       return textOf({
         ...x,
         multiplier: x.multiplier - y.multiplier,
@@ -122,8 +117,8 @@ function factored(dim: string): { multiplier: number; factors: readonly string[]
   return { multiplier, factors: factorsOf(name) };
 }
 
-/** `[a]·[b]` as a and b; a formula may be a factor. */
-function factorsOf(name: string): readonly string[] {
+/** The factors of a product of names, `[a]·[b]` as a and b; else the name alone. */
+export function factorsOf(name: string): readonly string[] {
   const factors: string[] = [];
   let depth = 0;
   let start = 0;

@@ -166,6 +166,10 @@ export function stringAttribute(node: GraphNode, name: string): string | undefin
   return attributeOfType(node, name, "string");
 }
 
+export function stringsAttribute(node: GraphNode, name: string): readonly string[] | undefined {
+  return attributeOfType(node, name, "strings");
+}
+
 export function tensorAttribute(node: GraphNode, name: string): ConstantTensor | undefined {
   return attributeOfType(node, name, "tensor");
 }

@@ -28,6 +28,7 @@ import {
   lowerTranspose,
 } from "./movement.js";
 import { lowerPad } from "./pad.js";
+import { recurrentRules } from "./recurrent.js";
 import {
   lowerArg,
   lowerAveragePool,
@@ -83,6 +84,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   ...divisionRules,
   "aivm.Linear": lowerMatMul,
   "aivm.Unary": lowerUnary,
+  ...recurrentRules,
 };
 
 /**

@@ -187,17 +187,7 @@ describe("the operators", () => {
     Pow: () => on("Pow", "x", "z"),
     TopK: () => model().constant("k", integers(2)).node("TopK", ["x", "k"], ["y", "i"]),
     Where: () => on("Where", "c", "x", "z").input("c", "bool", [1, 4, 6, 6]),
-    LSTM: () => sequence("LSTM", 4),
-    GRU: () => sequence("GRU", 3),
-    RNN: () => sequence("RNN", 1),
   };
-  const sequence = (op: string, gates: number): ModelBuilder =>
-    new ModelBuilder()
-      .input("x", "float32", [5, 1, 3])
-      .output("y", "float32")
-      .constant("w", floats(1, gates * 2, 3))
-      .constant("r", floats(1, gates * 2, 2))
-      .node(op, ["x", "w", "r"], ["y"], { hidden_size: 2 });
 
   it("that are refused are refused", () => {
     expect(listed("Refused").sort()).toEqual(Object.keys(refused).sort());

@@ -12,7 +12,7 @@ import type { Profile } from "./profile.js";
 import { limitOf, WIDE } from "./profile.js";
 import type { ChannelScale, Format, Lowered, Real, Scale } from "./real.js";
 import { format, identityAxes, sameFormat, scaleRatio } from "./real.js";
-import { roundScale, toMultiplier, toMultipliers } from "./scale.js";
+import { exponentOf, powerOfTwo, roundScale, toMultiplier, toMultipliers } from "./scale.js";
 import type { TensorReport } from "./tensorReport.js";
 import { reportTensor } from "./tensorReport.js";
 import { WideValues } from "./wideValues.js";
@@ -314,10 +314,10 @@ export class LoweringContext {
     const range = this.rangeOf(name);
     const greatest =
       range === undefined ? 1 : Math.max(Math.abs(range.min), Math.abs(range.max)) || 1;
-    return format(activation.dtype, roundScale((greatest * activation.headroom) / limit), 0, [
-      -limit - 1,
-      limit,
-    ]);
+    const step = (greatest * activation.headroom) / limit;
+    // With bits to spare, steps are powers of two: whole numbers and halves are held exactly.
+    const scale = activation.bits > 16 ? powerOfTwo(exponentOf(step) + 1) : roundScale(step);
+    return format(activation.dtype, scale, 0, [-limit - 1, limit]);
   }
 
   #widthFor(name: string): Profile["activation"] {

@@ -6,19 +6,14 @@ import type { LoweringContext } from "./context.js";
 import { aligned, lowerInteger, physicalShape, uniform } from "./elementwise.js";
 import { finish } from "./finish.js";
 import type { Format, Real } from "./real.js";
-import type { Rule } from "./rules.js";
+import { magnitudeBits } from "./real.js";
+import type { Rule } from "./rule.js";
 import { exponentOf, powerOfTwo } from "./scale.js";
 
 /** Bits that a quotient or root keeps beyond the result's before it is rounded. */
 const GUARD_BITS = 8;
 /** Magnitudes below 2^62 leave room for a sign and a carry in i64. */
 const WIDE_BITS = 62;
-
-/** Bits of the greatest magnitude that a format's integers have. */
-export function magnitudeBits({ lo, hi }: { readonly lo: number; readonly hi: number }): number {
-  const greatest = Math.max(Math.abs(lo), Math.abs(hi));
-  return greatest === 0 ? 1 : exponentOf(greatest) + 1;
-}
 
 /** As many bits as bring a factor's result `GUARD_BITS` below one step, from 0 to `most`. */
 export function guardShift(factor: number, most: number): number {

@@ -11,8 +11,10 @@ import type { FunctionTable } from "./functionTable.js";
 import { functionTable } from "./functionTable.js";
 import type { Format, Scale } from "./real.js";
 import { format, scaleAt, scaleRatio } from "./real.js";
+import { roundedReal, roundingOf } from "./rounding.js";
 import { powerOfTwo, roundScale } from "./scale.js";
 import { quantisationScales } from "./weights.js";
+import { isSteep, wideFunction } from "./wideFunction.js";
 
 /** A value in the format that was asked for, and the interval of its integers where that is known. */
 type Emission =
@@ -92,6 +94,19 @@ export function lowerFunction(
     Math.max(Math.min(range.min * headroom, range.min / headroom), interval[0]),
     Math.min(Math.max(range.max * headroom, range.max / headroom), interval[1]),
   ] as const;
+  const rounding = roundingOf(expression);
+  if (rounding !== undefined) {
+    const inner = (x: number): number => evaluateExpression(rounding.inner, x);
+    const plain = rounding.inner.kind === "x";
+    const reach = greatestOf(plain ? (x) => x : inner, domain);
+    const rounded = roundedReal(ctx, rounding.op, reach, axes, (f) =>
+      plain
+        ? emitArgument(withInterval(f, interval))
+        : wideFunction(ctx, inner, definedPart(inner, domain), f, axes, emitArgument),
+    );
+    ctx.define(node.outputs[0]!, rounded);
+    return;
+  }
   const byChannel = range.channels.find((c) => c.axis === 1);
   const gated =
     channels === "perChannel" &&
@@ -111,7 +126,10 @@ export function lowerFunction(
   const emit = (target: Format): Emission => {
     if (typeof target.scale === "number") {
       const f = (x: number): number => evaluateExpression(expression, x);
-      const table = functionTable(f, domain, target.scale, target);
+      const defined = definedPart(f, domain);
+      if (isSteep(f, defined, target))
+        return wideFunction(ctx, f, defined, target, axes, emitArgument);
+      const table = functionTable(f, defined, target.scale, target);
       const value = look(table, emitArgument(table.argument), target.dtype);
       const held = resultsOf(table, target);
       if (held.lo >= target.lo && held.hi <= target.hi) return { value, ...held };
@@ -147,6 +165,33 @@ export function lowerFunction(
     return ctx.rescaled({ value: product, axes }, scaleRatio(scale, target.scale), target);
   };
   finish(ctx, node, axes, emit, gated ? "perChannel" : "perTensor");
+}
+
+/** The greatest magnitude of a function over a domain, by samples. */
+function greatestOf(f: (x: number) => number, [lo, hi]: readonly [number, number]): number {
+  let greatest = 0;
+  for (let i = 0; i <= 1024; i++) {
+    const y = Math.abs(f(lo + ((hi - lo) * i) / 1024));
+    if (Number.isFinite(y)) greatest = Math.max(greatest, y);
+  }
+  return greatest;
+}
+
+/** A domain without the end on which a function is not defined: tables start where it does. */
+function definedPart(
+  f: (x: number) => number,
+  domain: readonly [number, number],
+): readonly [number, number] {
+  const defined = (x: number): boolean => !Number.isNaN(f(x));
+  let [lo, hi] = domain;
+  if (defined(lo) === defined(hi)) return domain;
+  const low = defined(lo);
+  for (let i = 0; i < 60; i++) {
+    const middle = (lo + hi) / 2;
+    if (defined(middle) === low) lo = middle;
+    else hi = middle;
+  }
+  return low ? [domain[0], lo] : [hi, domain[1]];
 }
 
 /** The interval of what a table gives, within the target's. */

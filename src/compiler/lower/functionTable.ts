@@ -83,10 +83,13 @@ export function functionTable(
  * engines may interpolate in 32 bits.
  */
 function precisionOf(
-  { dtype }: Format,
+  { dtype, lo, hi }: Format,
   segmentsLog2: number,
 ): { guardBits: number; limit: number } {
-  if (dtype === "i32") return { guardBits: 6, limit: 0xffffff };
+  if (dtype === "i32") {
+    const guardBits = Math.max(hi, -lo) > 0xffffff ? 0 : 6;
+    return { guardBits, limit: powerOfTwo(30 - guardBits) - 1 };
+  }
   return { guardBits: segmentsLog2 - 1, limit: powerOfTwo(DTYPE_INFO[dtype].bits) - 4 };
 }
 
@@ -98,7 +101,7 @@ function clampTo(y: number, output: Format): number {
  * The part of the domain in which the function moves by more than half an output step from its
  * value at the end: tails that are flat would only waste resolution.
  */
-function movingPart(
+export function movingPart(
   evaluate: (x: number) => number,
   [lo, hi]: readonly [number, number],
   output: Format,

@@ -2,6 +2,7 @@
 import type { Dtype } from "../../core/dtype.js";
 import { DTYPE_INFO } from "../../core/dtype.js";
 import type { FixedValue } from "../fixed/fixedGraph.js";
+import { exponentOf } from "./scale.js";
 
 /** `real = (integer − zeroPoint) · scale`, the scale per tensor or along one logical axis. */
 export interface Format {
@@ -44,6 +45,12 @@ export function format(
   const { min, max } = DTYPE_INFO[dtype];
   const [lo, hi] = interval ?? [Number(min), Number(max)];
   return { dtype, scale, zeroPoint, lo, hi };
+}
+
+/** Bits of the greatest magnitude that a format's integers have. */
+export function magnitudeBits({ lo, hi }: { readonly lo: number; readonly hi: number }): number {
+  const greatest = Math.max(Math.abs(lo), Math.abs(hi));
+  return greatest === 0 ? 1 : exponentOf(greatest) + 1;
 }
 
 /** The scale of channel `c`, whatever its form. */

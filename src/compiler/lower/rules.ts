@@ -37,8 +37,7 @@ import {
   lowerReduce,
   lowerSoftmax,
 } from "./reduction.js";
-
-export type Rule = (ctx: LoweringContext, node: GraphNode) => void;
+import type { Rule } from "./rule.js";
 
 /** Rules by operator, in the normal form of `normalise.ts`. */
 const RULES: Readonly<Record<string, Rule>> = {

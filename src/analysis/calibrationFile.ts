@@ -28,12 +28,15 @@ export function parseCalibration(text: string, file: string): Calibration {
   if (!isRecord(value)) throw bad("it holds no object");
   if (value["version"] !== 1)
     throw bad(`version ${String(value["version"])} is unknown, 1 is read`);
-  const { model, samples, madeUp, dims, tensors } = value;
+  const { model, samples, madeUp, dims, tensors, engine, engineReason } = value;
   if (typeof model !== "string" || !/^[0-9a-f]{64}$/.test(model))
     throw bad('"model" is no SHA-256');
   if (!isCount(samples)) throw bad('"samples" is no count');
   if (typeof madeUp !== "boolean") throw bad('"madeUp" is neither true nor false');
   if (!isRecord(dims) || !Object.values(dims).every(isCount)) throw bad('"dims" holds no sizes');
+  if (engine !== undefined && engine !== "aivm") throw bad('"engine" is not known');
+  if (engineReason !== undefined && typeof engineReason !== "string")
+    throw bad('"engineReason" is no text');
   if (!isRecord(tensors)) throw bad('"tensors" holds no ranges');
   for (const [name, range] of Object.entries(tensors)) {
     if (!isTensorRange(range)) throw bad(`the range of tensor ${JSON.stringify(name)} is damaged`);
@@ -44,6 +47,8 @@ export function parseCalibration(text: string, file: string): Calibration {
     samples,
     madeUp,
     dims: dims as Record<string, number>,
+    ...(engine === undefined ? {} : { engine }),
+    ...(engineReason === undefined ? {} : { engineReason }),
     tensors: tensors as Record<string, TensorRange>,
   };
 }

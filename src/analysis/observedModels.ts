@@ -1,5 +1,5 @@
 import type { Graph } from "../compiler/graph.js";
-import { isFloat } from "../compiler/graph.js";
+import { elementCount, isFloat } from "../compiler/graph.js";
 import { importModel } from "../compiler/importModel.js";
 import { inlineFunctions } from "../compiler/onnx/functions.js";
 import type { GraphProto } from "../compiler/onnx/schema.js";
@@ -15,6 +15,8 @@ export interface ObservedModel {
 export interface ObserveOptions {
   /** Sizes of open dimensions, by name, from which the memory of values is estimated. */
   readonly dims?: Readonly<Record<string, number>>;
+  /** Values that are wanted though they hold no floats. */
+  readonly also?: ReadonlySet<string>;
   /** How many bytes of values one model may put out, roughly; 512 MiB unless said. */
   readonly maxBytes?: number;
 }
@@ -31,12 +33,12 @@ const UNKNOWN_BYTES = 2 ** 20;
  * @throws CompileError when the model cannot be imported
  */
 export function observedModels(model: Uint8Array, options: ObserveOptions = {}): ObservedModel[] {
-  const { dims = {}, maxBytes = 2 ** 29 } = options;
+  const { dims = {}, also = new Set<string>(), maxBytes = 2 ** 29 } = options;
   const proto = decodeModel(model);
   const graph = inlineFunctions(proto.graph ?? {}, proto.functions ?? []);
   const groups: string[][] = [];
   let bytes = Infinity;
-  for (const [name, size] of floatValues(graph, importModel(model, { dims }))) {
+  for (const [name, size] of observable(graph, importModel(model, { dims }), also)) {
     if (bytes + size > maxBytes) {
       groups.push([]);
       bytes = 0;
@@ -55,16 +57,28 @@ export function observedModels(model: Uint8Array, options: ObserveOptions = {}):
   }));
 }
 
-/** The values that nodes make and that may hold floats, with the bytes they take. */
-function* floatValues(proto: GraphProto, graph: Graph): Generator<[string, number]> {
-  for (const node of proto.node ?? []) {
-    for (const name of node.output ?? []) {
-      if (name === "" || graph.initializers.has(name)) continue;
-      const { elementType, shape } = graph.values.get(name) ?? {};
-      if (elementType !== undefined && !isFloat(elementType)) continue;
-      const known = shape?.every((dim) => typeof dim === "number") === true;
-      const elements = known ? (shape as readonly number[]).reduce((a, b) => a * b, 1) : undefined;
-      yield [name, elements === undefined ? UNKNOWN_BYTES : 4 * elements];
-    }
+/** The values that nodes make and that may hold floats or are wanted, with the bytes they take. */
+function* observable(
+  proto: GraphProto,
+  graph: Graph,
+  also: ReadonlySet<string>,
+): Generator<[string, number]> {
+  for (const name of madeValues(proto)) {
+    if (graph.initializers.has(name)) continue;
+    const { elementType, shape } = graph.values.get(name) ?? {};
+    if (elementType !== undefined && !isFloat(elementType) && !also.has(name)) continue;
+    const elements = elementCount(shape);
+    yield [name, elements === undefined ? UNKNOWN_BYTES : 4 * elements];
   }
+}
+
+function* madeValues(proto: GraphProto): Generator<string> {
+  for (const node of proto.node ?? [])
+    for (const name of node.output ?? []) if (name !== "") yield name;
+}
+
+/** Names of the values that nodes of the model's main graph make, functions inlined. */
+export function observableNames(model: Uint8Array): Set<string> {
+  const proto = decodeModel(model);
+  return new Set(madeValues(inlineFunctions(proto.graph ?? {}, proto.functions ?? [])));
 }

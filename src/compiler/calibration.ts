@@ -12,7 +12,17 @@ export interface Calibration {
   readonly madeUp: boolean;
   /** Values of open dimensions that were seen, by name. */
   readonly dims: Readonly<Record<string, number>>;
-  /** By value name of the source model; float values only. */
+  /**
+   * What computed the values, where it is not onnxruntime: `aivm` is the compiler's own evaluator,
+   * which takes over where onnxruntime cannot open or run the model.
+   */
+  readonly engine?: "aivm";
+  /** Why it was not onnxruntime. */
+  readonly engineReason?: string;
+  /**
+   * By value name: of the source model, of the normal form that is lowered, and of the bodies of
+   * control flow in it. Float values only.
+   */
   readonly tensors: Readonly<Record<string, TensorRange>>;
 }
 

@@ -1,4 +1,5 @@
 import { functions, pow } from "./elementary.js";
+import type { ElementaryFunction, ElementaryName } from "./elementary.js";
 import type { Expression } from "./expression.js";
 
 /**
@@ -44,4 +45,33 @@ function combine(op: (Expression & { kind: "binary" })["op"], a: number, b: numb
     case "pow":
       return pow(a, b);
   }
+}
+
+/**
+ * An expression as a function, over elementary functions of the caller's choice: quicker than
+ * `evaluateExpression` where it is called often.
+ */
+export function expressionFunction(
+  expression: Expression,
+  named: Readonly<Record<ElementaryName, ElementaryFunction>>,
+  power: (x: number, y: number) => number,
+): (x: number) => number {
+  const build = (e: Expression): ((x: number) => number) => {
+    switch (e.kind) {
+      case "x":
+        return (x) => x;
+      case "constant":
+        return () => e.value;
+      case "function": {
+        const [a, f] = [build(e.a), named[e.name]];
+        return (x) => f(a(x), e.attributes);
+      }
+      case "binary": {
+        const [a, b] = [build(e.a), build(e.b)];
+        if (e.op === "pow") return (x) => power(a(x), b(x));
+        return (x) => combine(e.op, a(x), b(x));
+      }
+    }
+  };
+  return build(expression);
 }

@@ -1,0 +1,132 @@
+import type { ConstantTensor, Graph } from "../compiler/graph.js";
+import { isFloat } from "../compiler/graph.js";
+import { CompileError, InputError } from "../core/errors.js";
+import { bodyValues, evaluateGraph, planEvaluation } from "./evaluateGraph.js";
+import type { FloatModel, NamedArrays } from "./floatModel.js";
+import { openFloatModel } from "./floatModel.js";
+import { tensorOf } from "./hostTensors.js";
+import { isReal } from "./modelSample.js";
+import { observableNames, observedModels } from "./observedModels.js";
+
+type Reals = Float32Array | Float64Array;
+
+/** Called with each float value of a sample. */
+export type RealMeasure = (name: string, data: Reals, dims: readonly number[]) => void;
+
+/**
+ * Every float value of a model and of its lowered graph, over one sample after another: from
+ * onnxruntime by name, the others from the evaluator, which starts from what onnxruntime gave.
+ */
+export class FloatObserver {
+  readonly #model: Uint8Array;
+  readonly #graph: Graph;
+  readonly #dims: Readonly<Record<string, number>>;
+  readonly #measure: RealMeasure;
+  /** Values to be evaluated, and what of onnxruntime's they are evaluated from. */
+  readonly #wanted: ReadonlySet<string>;
+  readonly #kept: ReadonlySet<string>;
+  #models: FloatModel[] | undefined;
+  #reason: string | undefined;
+
+  /**
+   * @param model complete in its bytes
+   * @param graph its normal form, as it is lowered
+   * @param dims sizes of open dimensions, from the sample that is observed first
+   */
+  constructor(
+    model: Uint8Array,
+    graph: Graph,
+    dims: Readonly<Record<string, number>>,
+    measure: RealMeasure,
+  ) {
+    this.#model = model;
+    this.#graph = graph;
+    this.#dims = dims;
+    this.#measure = measure;
+    const given = observableNames(model);
+    for (const name of graph.inputs) given.add(name);
+    this.#wanted = new Set(
+      graph.nodes.flatMap((node) =>
+        bodyValues(node).length > 0
+          ? node.outputs.filter((name) => name !== "")
+          : node.outputs.filter((name) => !given.has(name) && isFloat(graph.values.get(name)?.elementType)),
+      ),
+    );
+    const made = new Set(this.#wanted);
+    this.#kept = planEvaluation(graph, made, (name) => given.has(name) && !made.has(name)).needs;
+  }
+
+  /** What the calibration says of how its values were computed. */
+  get engine(): { engine?: "aivm"; engineReason?: string } {
+    return this.#reason === undefined ? {} : { engine: "aivm", engineReason: this.#reason };
+  }
+
+  /** Leaves everything to the evaluator from now on; false where that is so already. */
+  giveUp(error: unknown): boolean {
+    if (this.#reason !== undefined || !(error instanceof InputError)) return false;
+    if (error.code !== "FloatModel" && error.code !== "FloatRun") return false;
+    this.#reason = error.message;
+    return true;
+  }
+
+  /** @param sample all inputs of the model, those that are pinned included */
+  async observe(sample: NamedArrays): Promise<void> {
+    const known = new Map<string, ConstantTensor>();
+    if (this.#reason === undefined) {
+      for (const observed of await this.#open()) {
+        for (const [name, array] of await observed.run(sample)) {
+          if (this.#kept.has(name)) known.set(name, tensorOf(array));
+          if (isReal(array.elementType)) this.#measure(name, array.data as Reals, array.dims);
+        }
+      }
+    }
+    const feeds = new Map<string, ConstantTensor>();
+    for (const [name, array] of sample) {
+      const declared = this.#graph.values.get(name)?.elementType;
+      if (this.#graph.inputs.includes(name)) feeds.set(name, tensorOf(array, declared));
+      if (isReal(array.elementType)) this.#measure(name, array.data as Reals, array.dims);
+    }
+    const taken = new Set(known.keys());
+    const wanted =
+      this.#reason === undefined
+        ? this.#wanted
+        : this.#graph.nodes.flatMap((node) => node.outputs).filter((name) => name !== "");
+    try {
+      evaluateGraph(this.#graph, feeds, {
+        known,
+        wanted: [],
+        visit: wanted,
+        measure: (name, { elementType, data, dims }) => {
+          if (isFloat(elementType) && !taken.has(name)) this.#measure(name, data as Reals, dims);
+        },
+      });
+    } catch (error) {
+      throw this.#reason !== undefined && error instanceof CompileError
+        ? new InputError(
+            "FloatModel",
+            `${this.#reason}; and our own evaluator cannot compute it either: ${error.message}`,
+            { ...error.place },
+            error,
+          )
+        : error;
+    }
+  }
+
+  async #open(): Promise<FloatModel[]> {
+    if (this.#models !== undefined) return this.#models;
+    const models: FloatModel[] = [];
+    this.#models = models;
+    const options = { dims: this.#dims, also: this.#kept };
+    for (const { model } of observedModels(this.#model, options)) {
+      // Unoptimised: nothing is fused away that is to be measured.
+      models.push(await openFloatModel(model, { optimise: false }));
+    }
+    return models;
+  }
+
+  async dispose(): Promise<void> {
+    const models = this.#models ?? [];
+    this.#models = [];
+    for (const model of models) await model.dispose();
+  }
+}

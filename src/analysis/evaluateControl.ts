@@ -2,7 +2,17 @@ import { elementAt, aroundAxis } from "../compiler/fold/folder.js";
 import { countOf, zeros } from "../compiler/fold/arrays.js";
 import { graphAttribute, intAttribute, intsAttribute, nodeError } from "../compiler/graph.js";
 import type { ConstantTensor, Graph, GraphNode } from "../compiler/graph.js";
-import type { Frame } from "./evaluateGraph.js";
+
+/** The values of a graph while it is computed, and how to compute its bodies. */
+export interface Frame {
+  get(name: string): ConstantTensor;
+  set(name: string, tensor: ConstantTensor): void;
+  /** Tells whoever measures of a value that was not computed by a node. */
+  measure(name: string, tensor: ConstantTensor): void;
+  /** A frame for one run of a body. */
+  inner(body: Graph): Frame;
+  evaluate(node: GraphNode): void;
+}
 
 /** A loop that goes on for longer is taken to have no end. */
 const MAX_ITERATIONS = 1_000_000;
@@ -133,7 +143,8 @@ function evaluateScan(node: GraphNode, frame: Frame): ConstantTensor[] {
     const name = body.outputs[stateCount + k] ?? "";
     const rank = (list[0]?.dims.length ?? 0) + 1;
     const axis = intsAttribute(node, "scan_output_axes")?.[k] ?? 0;
-    const ordered = intsAttribute(node, "scan_output_directions")?.[k] === 1 ? list.reverse() : list;
+    const ordered =
+      intsAttribute(node, "scan_output_directions")?.[k] === 1 ? list.reverse() : list;
     return stacked(node, body, name, ordered, axis < 0 ? axis + rank : axis);
   });
   return [...state, ...outputs];

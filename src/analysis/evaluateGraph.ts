@@ -4,6 +4,7 @@ import { isFloat, nodeError, readsOf, subgraphs } from "../compiler/graph.js";
 import type { ConstantTensor, Graph, GraphNode, ValueInfo } from "../compiler/graph.js";
 import { DimValues } from "../compiler/shapes/dimValues.js";
 import { CompileError } from "../core/errors.js";
+import type { Frame } from "./evaluateControl.js";
 import { evaluateControl } from "./evaluateControl.js";
 import { FAST_FUNCTIONS } from "./fastFunctions.js";
 
@@ -11,7 +12,7 @@ import { FAST_FUNCTIONS } from "./fastFunctions.js";
 export type Tensors = ReadonlyMap<string, ConstantTensor>;
 
 /** Called with every tensor that is computed, under its value's name. */
-export type Measure = (name: string, tensor: ConstantTensor) => void;
+export type Measure = (name: string, tensor: ConstantTensor, inBody: boolean) => void;
 
 export interface EvaluateOptions {
   /** Values of the main graph that were computed elsewhere: what they need is not computed again. */
@@ -21,8 +22,12 @@ export interface EvaluateOptions {
    * Values there go by their own names: where two bodies share a name, both are told under it.
    */
   readonly measure?: Measure;
-  /** Values that are asked for; the graph's outputs unless said. */
+  /** Values to give back; the graph's outputs unless said. */
   readonly wanted?: Iterable<string>;
+  /** Values to compute for `measure` only. */
+  readonly measured?: Iterable<string>;
+  /** Called where a node cannot be computed, which is skipped then with all that needs it. */
+  readonly onFailure?: (error: CompileError) => void;
   /** Elementary functions: the host's `Math` unless said. */
   readonly functions?: Functions;
 }
@@ -43,16 +48,35 @@ export function evaluateGraph(
 ): Map<string, ConstantTensor> {
   const { known = new Map<string, ConstantTensor>(), functions = FAST_FUNCTIONS } = options;
   const wanted = new Set(options.wanted ?? graph.outputs);
-  const frame = new Frame(graph, { functions, measure: options.measure });
+  const frame = new GraphFrame(graph, { functions, measure: options.measure });
   for (const given of [feeds, known]) for (const [name, tensor] of given) frame.set(name, tensor);
-  const { nodes, lastReads } = planEvaluation(graph, wanted, (name) => frame.has(name));
+  const asked = new Set([...wanted, ...(options.measured ?? [])]);
+  const { nodes, lastReads } = planEvaluation(graph, asked, (name) => frame.has(name));
+  const failed = new Set<string>();
   for (const [i, node] of nodes.entries()) {
-    frame.evaluate(node);
-    for (const name of lastReads[i] ?? []) frame.release(name);
+    const skipped = failed.size > 0 && readsOf(node).some((name) => failed.has(name));
+    if (skipped || !tryEvaluate(frame, node, options.onFailure))
+      for (const name of node.outputs) failed.add(name);
+    for (const name of lastReads[i] ?? []) if (!wanted.has(name)) frame.release(name);
   }
   const results = new Map<string, ConstantTensor>();
-  for (const name of wanted) results.set(name, frame.get(name));
+  for (const name of wanted) if (!failed.has(name)) results.set(name, frame.get(name));
   return results;
+}
+
+function tryEvaluate(
+  frame: GraphFrame,
+  node: GraphNode,
+  onFailure: ((error: CompileError) => void) | undefined,
+): boolean {
+  try {
+    frame.evaluate(node);
+    return true;
+  } catch (error) {
+    if (onFailure === undefined || !(error instanceof CompileError)) throw error;
+    onFailure(error);
+    return false;
+  }
 }
 
 export interface EvaluationPlan {
@@ -60,17 +84,17 @@ export interface EvaluationPlan {
   readonly nodes: readonly GraphNode[];
   /** Values that must be there before: inputs and what is known; constants apart. */
   readonly needs: ReadonlySet<string>;
-  /** For each node, the values that nobody reads after it. */
+  /** For each node, the values that no node of the plan reads after it. */
   readonly lastReads: readonly (readonly string[])[];
 }
 
-/** What must be computed to have the values that are wanted. */
+/** What must be computed to have some values. */
 export function planEvaluation(
   graph: Graph,
-  wanted: ReadonlySet<string>,
+  values: ReadonlySet<string>,
   isKnown: (name: string) => boolean,
 ): EvaluationPlan {
-  const asked = new Set(wanted);
+  const asked = new Set(values);
   const needs = new Set<string>();
   const nodes: GraphNode[] = [];
   const lastReads: string[][] = [];
@@ -80,9 +104,10 @@ export function planEvaluation(
     const ends: string[] = [];
     for (const name of readsOf(node)) {
       asked.add(name);
-      if (!seen.has(name) && !wanted.has(name)) ends.push(name);
+      if (!seen.has(name)) ends.push(name);
       seen.add(name);
     }
+    for (const name of node.outputs) if (!seen.has(name)) ends.push(name);
     nodes.push(node);
     lastReads.push(ends);
   }
@@ -98,14 +123,14 @@ interface Surroundings {
 }
 
 /** The values of one graph while it is computed; bodies look names up in the frames around them. */
-export class Frame {
+class GraphFrame implements Frame {
   readonly graph: Graph;
   readonly #surroundings: Surroundings;
-  readonly #outer: Frame | undefined;
+  readonly #outer: GraphFrame | undefined;
   readonly #values = new Map<string, ConstantTensor>();
   readonly #dims: DimValues;
 
-  constructor(graph: Graph, surroundings: Surroundings, outer?: Frame) {
+  constructor(graph: Graph, surroundings: Surroundings, outer?: GraphFrame) {
     this.graph = graph;
     this.#surroundings = surroundings;
     this.#outer = outer;
@@ -113,8 +138,8 @@ export class Frame {
   }
 
   /** A frame for one run of a body of this graph. */
-  inner(body: Graph): Frame {
-    return new Frame(body, this.#surroundings, this);
+  inner(body: Graph): GraphFrame {
+    return new GraphFrame(body, this.#surroundings, this);
   }
 
   set(name: string, tensor: ConstantTensor): void {
@@ -131,16 +156,15 @@ export class Frame {
   }
 
   get(name: string): ConstantTensor {
-    for (let frame: Frame | undefined = this; frame !== undefined; frame = frame.#outer) {
-      const found = frame.#values.get(name) ?? frame.graph.initializers.get(name);
-      if (found !== undefined) return found;
-    }
+    const found = this.#values.get(name) ?? this.graph.initializers.get(name);
+    if (found !== undefined) return found;
+    if (this.#outer !== undefined) return this.#outer.get(name);
     throw new CompileError("NotEvaluated", `value "${name}" has not been computed`, { name });
   }
 
   /** Tells of a value that was computed or handed to a body. */
   measure(name: string, tensor: ConstantTensor): void {
-    this.#surroundings.measure?.(name, tensor);
+    this.#surroundings.measure?.(name, tensor, this.#outer !== undefined);
   }
 
   evaluate(node: GraphNode): void {
@@ -155,21 +179,18 @@ export class Frame {
     });
   }
 
+  #infoOf(name: string): ValueInfo | undefined {
+    return this.graph.values.get(name) ?? this.#outer?.#infoOf(name);
+  }
+
   #evaluateFlat(node: GraphNode): (ConstantTensor | undefined)[] {
-    const infoOf = (name: string): ValueInfo | undefined => {
-      for (let frame: Frame | undefined = this; frame !== undefined; frame = frame.#outer) {
-        const found = frame.graph.values.get(name);
-        if (found !== undefined) return found;
-      }
-      return undefined;
-    };
     return evaluateNode(
       node,
       node.inputs.map((name) => (name === "" ? undefined : this.get(name))),
       {
-        declared: node.inputs.map((name) => infoOf(name)?.shape),
+        declared: node.inputs.map((name) => this.#infoOf(name)?.shape),
         outputs: node.outputs.map((name) => {
-          const info = infoOf(name);
+          const info = this.#infoOf(name);
           return { elementType: info?.elementType, shape: this.#dims.close(info?.shape) };
         }),
         functions: this.#surroundings.functions,

@@ -49,7 +49,9 @@ export class FloatObserver {
       graph.nodes.flatMap((node) =>
         bodyValues(node).length > 0
           ? node.outputs.filter((name) => name !== "")
-          : node.outputs.filter((name) => !given.has(name) && isFloat(graph.values.get(name)?.elementType)),
+          : node.outputs.filter(
+              (name) => !given.has(name) && isFloat(graph.values.get(name)?.elementType),
+            ),
       ),
     );
     const made = new Set(this.#wanted);
@@ -72,11 +74,16 @@ export class FloatObserver {
   /** @param sample all inputs of the model, those that are pinned included */
   async observe(sample: NamedArrays): Promise<void> {
     const known = new Map<string, ConstantTensor>();
+    const measured = new Set<string>();
+    const measure = (name: string, data: Reals, dims: readonly number[]): void => {
+      measured.add(name);
+      this.#measure(name, data, dims);
+    };
     if (this.#reason === undefined) {
       for (const observed of await this.#open()) {
         for (const [name, array] of await observed.run(sample)) {
           if (this.#kept.has(name)) known.set(name, tensorOf(array));
-          if (isReal(array.elementType)) this.#measure(name, array.data as Reals, array.dims);
+          if (isReal(array.elementType)) measure(name, array.data as Reals, array.dims);
         }
       }
     }
@@ -84,27 +91,27 @@ export class FloatObserver {
     for (const [name, array] of sample) {
       const declared = this.#graph.values.get(name)?.elementType;
       if (this.#graph.inputs.includes(name)) feeds.set(name, tensorOf(array, declared));
-      if (isReal(array.elementType)) this.#measure(name, array.data as Reals, array.dims);
+      if (isReal(array.elementType)) measure(name, array.data as Reals, array.dims);
     }
-    const taken = new Set(known.keys());
-    const wanted =
-      this.#reason === undefined
-        ? this.#wanted
-        : this.#graph.nodes.flatMap((node) => node.outputs).filter((name) => name !== "");
+    const alone = this.#reason !== undefined;
+    const everything = this.#graph.nodes.flatMap(({ outputs }) => outputs.filter(Boolean));
     try {
       evaluateGraph(this.#graph, feeds, {
         known,
         wanted: [],
-        visit: wanted,
-        measure: (name, { elementType, data, dims }) => {
-          if (isFloat(elementType) && !taken.has(name)) this.#measure(name, data as Reals, dims);
+        measured: alone ? everything : this.#wanted,
+        measure: (name, { elementType, data, dims }, inBody) => {
+          if (!isFloat(elementType) || (measured.has(name) && !inBody)) return;
+          this.#measure(name, data as Reals, dims);
         },
+        // Lowering asks for the range by name where it needs it.
+        ...(alone ? {} : { onFailure: () => undefined }),
       });
     } catch (error) {
-      throw this.#reason !== undefined && error instanceof CompileError
+      throw alone && error instanceof CompileError
         ? new InputError(
             "FloatModel",
-            `${this.#reason}; and our own evaluator cannot compute it either: ${error.message}`,
+            `${this.#reason ?? ""}; and our own evaluator cannot compute it either: ${error.message}`,
             { ...error.place },
             error,
           )

@@ -15,8 +15,10 @@ export function tensorOf(
 
 export function hostArrayOf({ elementType, dims, data }: ConstantTensor): HostArray | undefined {
   if (elementType === "string") return undefined;
-  if (!isFloat(elementType)) return { elementType, dims, data: data as Uint8Array };
   if (elementType === "float64") return { elementType, dims, data: data as Float64Array };
-  const type = elementType === "bfloat16" ? "float32" : elementType;
-  return { elementType: type, dims, data: Float32Array.from(data as Float64Array) };
+  if (elementType === "bfloat16" || elementType === "float32" || elementType === "float16") {
+    const type = elementType === "bfloat16" ? "float32" : elementType;
+    return { elementType: type, dims, data: Float32Array.from(data as Float64Array) };
+  }
+  return { elementType, dims, data: data as Uint8Array };
 }

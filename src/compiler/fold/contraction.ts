@@ -189,7 +189,6 @@ function scatter(
   }
 }
 
-
 export const contractionEvaluators: Readonly<Record<string, Folder>> = {
   MatMul: matmulFolder,
   "aivm.Linear": matmulFolder,

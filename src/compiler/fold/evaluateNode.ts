@@ -95,7 +95,12 @@ function closeSlice(node: GraphNode, declared: Shape, x: ConstantTensor | undefi
   if (x === undefined || !axes || !starts || !ends || !steps) return;
   axes.forEach((axis, i) => {
     if (typeof declared?.[axis] === "number") return;
-    [starts[i], ends[i]] = clampSlice(starts[i] ?? 0, ends[i] ?? 0, steps[i] ?? 1, x.dims[axis] ?? 1);
+    [starts[i], ends[i]] = clampSlice(
+      starts[i] ?? 0,
+      ends[i] ?? 0,
+      steps[i] ?? 1,
+      x.dims[axis] ?? 1,
+    );
   });
   node.attributes.set("starts", attribute.ints(starts));
   node.attributes.set("ends", attribute.ints(ends));
@@ -118,7 +123,9 @@ function evaluateStatic(node: GraphNode, scope: Scope, functions: Functions): bo
     if (folder === undefined || out === undefined || outs.includes(undefined)) return false;
     const result = folder(inputs, view, out, { outs: outs as KnownInfo[], functions });
     if (result === undefined) return false;
-    results = Array.isArray(result) ? (result as readonly ConstantTensor[]) : [result as ConstantTensor];
+    results = Array.isArray(result)
+      ? (result as readonly ConstantTensor[])
+      : [result as ConstantTensor];
   }
   if (results === undefined) return false;
   node.outputs.forEach((output, i) => {
@@ -139,9 +146,11 @@ function outputInfo(
   const declared = view.output(i);
   const elementType = inferred?.elementType ?? declared.elementType;
   const closed = (shape: Shape): boolean => elementCount(shape) !== undefined;
-  const shape = [inferred?.shape, declared.shape].find(closed) ?? derived(view, node, declared.shape);
+  const shape =
+    [inferred?.shape, declared.shape].find(closed) ?? derived(view, node, declared.shape);
   // Nobody asks for it, but the order counts.
-  if (output === "") return { elementType: elementType ?? "float32", dims: (shape ?? []) as number[] };
+  if (output === "")
+    return { elementType: elementType ?? "float32", dims: (shape ?? []) as number[] };
   const count = elementCount(shape);
   if (elementType === undefined || count === undefined) return undefined;
   if (count > MAX_ELEMENTS) {

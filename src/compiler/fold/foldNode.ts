@@ -34,5 +34,7 @@ export function foldNode(view: NodeView, info: ValueInfo): ConstantTensor | unde
   if (folder === undefined || elementType === undefined) return undefined;
   const out = { elementType, dims: (shape ?? []) as number[] };
   const result = folder(inputs, view, out, { ...context, outs: [out] });
-  return Array.isArray(result) ? (result as readonly ConstantTensor[])[0] : (result as ConstantTensor);
+  return Array.isArray(result)
+    ? (result as readonly ConstantTensor[])[0]
+    : (result as ConstantTensor);
 }

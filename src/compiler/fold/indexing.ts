@@ -239,9 +239,7 @@ const cumulative: Folder = ([x, axisInput], view, out) => {
         const next: number | bigint =
           typeof total === "bigint" ? total + BigInt(value) : total + Number(value);
         const shown = exclusive ? total : next;
-        (data as Float64Array)[at] = (
-          typeof shown === "bigint" ? shown : round(shown)
-        ) as number;
+        (data as Float64Array)[at] = (typeof shown === "bigint" ? shown : round(shown)) as number;
         total = next;
       }
     }

@@ -156,10 +156,19 @@ const blocks: Folder = ([x], view, out) => {
   const [n = 1, c = 1, h = 1, w = 1] = x.dims;
   const [dims, perm] =
     view.node.opType === "SpaceToDepth"
-      ? [[n, c, h / b, b, w / b, b], [0, 3, 5, 1, 2, 4]]
+      ? [
+          [n, c, h / b, b, w / b, b],
+          [0, 3, 5, 1, 2, 4],
+        ]
       : view.string("mode", "DCR") === "DCR"
-        ? [[n, b, b, c / (b * b), h, w], [0, 3, 4, 1, 5, 2]]
-        : [[n, c / (b * b), b, b, h, w], [0, 1, 4, 2, 5, 3]];
+        ? [
+            [n, b, b, c / (b * b), h, w],
+            [0, 3, 4, 1, 5, 2],
+          ]
+        : [
+            [n, c / (b * b), b, b, h, w],
+            [0, 1, 4, 2, 5, 3],
+          ];
   const moved = transposed(reshaped(x, dims), perm);
   return moved && reshaped(moved, out.dims);
 };

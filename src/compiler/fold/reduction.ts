@@ -53,8 +53,7 @@ const reduce: Folder = ([x], view, out, { functions }) => {
     });
     const { end } = reduction;
     const share = x.data.length / count;
-    const data =
-      end === undefined ? totals : totals.map((t) => end(t, share, functions.named.Log));
+    const data = end === undefined ? totals : totals.map((t) => end(t, share, functions.named.Log));
     return floatTensor(out.elementType, out.dims, data);
   }
   const data = zeros(out.elementType, count);

@@ -67,7 +67,11 @@ const maxPool: Folder = ([x], view, out) => {
 };
 
 /** How many taps count at each position, row-major over the spatial axes of the result. */
-function tapCounts(view: NodeView, size: readonly number[], positions: readonly number[]): number[] {
+function tapCounts(
+  view: NodeView,
+  size: readonly number[],
+  positions: readonly number[],
+): number[] {
   const { kernel, strides, dilations, pads } = slidingOf(view, size.length);
   const ends = (view.ints("pads") ?? []).slice(size.length);
   const include = view.int("count_include_pad", 0) === 1;

@@ -179,8 +179,8 @@ class GraphFrame implements Frame {
     });
   }
 
-  #infoOf(name: string): ValueInfo | undefined {
-    return this.graph.values.get(name) ?? this.#outer?.#infoOf(name);
+  infoOf(name: string): ValueInfo | undefined {
+    return this.graph.values.get(name) ?? this.#outer?.infoOf(name);
   }
 
   #evaluateFlat(node: GraphNode): (ConstantTensor | undefined)[] {
@@ -188,9 +188,9 @@ class GraphFrame implements Frame {
       node,
       node.inputs.map((name) => (name === "" ? undefined : this.get(name))),
       {
-        declared: node.inputs.map((name) => this.#infoOf(name)?.shape),
+        declared: node.inputs.map((name) => this.infoOf(name)?.shape),
         outputs: node.outputs.map((name) => {
-          const info = this.#infoOf(name);
+          const info = this.infoOf(name);
           return { elementType: info?.elementType, shape: this.#dims.close(info?.shape) };
         }),
         functions: this.#surroundings.functions,

@@ -190,7 +190,12 @@ const slice: Normaliser = (view) => {
 };
 
 /** Bounds counted from the front and inside the axis; −1 as the end of a falling slice is "before 0". */
-export function clampSlice(start: number, end: number, step: number, dim: number): [number, number] {
+export function clampSlice(
+  start: number,
+  end: number,
+  step: number,
+  dim: number,
+): [number, number] {
   const clamp = (v: number, low: number, high: number): number =>
     Math.min(Math.max(v < 0 ? v + dim : v, low), high);
   if (step > 0) {

@@ -20,7 +20,6 @@ export interface Kernels {
     dst: Address,
   ): void;
   columnSums(packed: Address, k: number, n: number, dst: Address): void;
-  planRun(packed: Address, k: number, n: number, limit: number): number;
   /** Writes i32 for each panel; the least of them. */
   planRuns(packed: Address, k: number, n: number, limit: number, dst: Address): number;
   splitPairs(packed: Address, bytes: number, dst: Address): void;

@@ -23,8 +23,7 @@ export interface WeightLayout {
 
 export interface SumsPlan {
   readonly sums: (typeof SUMS)[keyof typeof SUMS];
-  /** Pairs of k that are summed in i32, for `SUMS.runs`. */
-  /** i32 for each panel of the first matrix, then of the next. */
+  /** Pairs of k that are summed in i32, for `SUMS.runs`: i32 for each panel of the first matrix, then of the next. */
   readonly runs: Address;
 }
 
@@ -32,7 +31,7 @@ const PROVED: SumsPlan = { sums: SUMS.i32, runs: 0 };
 const WIDE: SumsPlan = { sums: SUMS.wide, runs: 0 };
 const SPLIT: SumsPlan = { sums: SUMS.split, runs: 0 };
 /** Pairs of a run below which two products with halves of B are faster. */
-const SHORT_RUN = 6;
+const SHORT_RUN = 3;
 
 /** Plans of one tensor; more are of a program that makes biases up. */
 const MAX_PLANS = 64;

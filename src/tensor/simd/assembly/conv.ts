@@ -2,7 +2,7 @@
 // times packed panels into a strip of accumulators, which the epilogue empties while it is in L1.
 
 import { Epilogue, finish, resultBytes } from "./epilogue";
-import { GROUP_BYTES, PANEL, accumulateI32, accumulateI64, accumulateWide } from "./gemm";
+import { GROUP_BYTES, TILE, accumulateI32, accumulateI64, accumulateWide } from "./gemm";
 import { I16, I32, I64, I8, U8, byteSize, load4 } from "./types";
 
 /** How sums are held; 1 is over runs of `run` pairs. */
@@ -147,7 +147,7 @@ function gatherAs<D>(c: Contraction, first: i32, rows: i32, dst: usize, ldDst: u
 
 /** Rows of a block: whole tiles, whose part of A stays in the first-level cache. */
 function blockRows(k: i32): i32 {
-  return min(max(6144 / max(k, 1) / 6, 1), 8) * 6;
+  return min(max(6144 / max(k, 1) / TILE, 1), 12) * TILE;
 }
 
 /** Columns of a block, so that a strip stays in the first-level cache. */

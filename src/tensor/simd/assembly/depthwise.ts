@@ -238,7 +238,7 @@ export function depthwiseScratchBytes(window: usize): usize {
 
 /**
  * Depthwise convolution of one image as `args`, a `Contraction` with a window, says: k taps, n channels,
- * A of at most 16 bits, `sums` i32 (proved, by `planRun`) or any other for i64; m is not read.
+ * A of at most 16 bits, `sums` i32 (proved) or any other for i64; m is not read.
  */
 export function depthwise(args: usize): void {
   const c = changetype<Contraction>(args);

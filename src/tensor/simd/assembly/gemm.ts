@@ -4,15 +4,15 @@
 
 /** Columns of a panel. */
 export const PANEL: i32 = 8;
-/** Rows of a tile: 12 accumulators leave three vector registers, 6×8 beats 4×8 by 8 %. */
-const TILE: i32 = 6;
-const TILE_BYTES: usize = 6 * 32;
+/** Rows of a tile: its 8 accumulators and what a pair needs are in registers in every version of V8. */
+export const TILE: i32 = 4;
+const TILE_BYTES: usize = 4 * 32;
 /** Runs that are combined at once; the sums of a group stay in the first-level cache. */
 const GROUP: i32 = 16;
 /** Pairs of k whose products of any i16 with values in −128..128 surely fit i32: 508·2^7·2^15 < 2^31. */
 const SPLIT_RUN: i32 = 254;
 /** Bytes of scratch that `accumulateI64` uses. */
-export const GROUP_BYTES: usize = 16 * 6 * 32;
+export const GROUP_BYTES: usize = 16 * 4 * 32;
 
 @inline
 function mac(sum: v128, x: v128, y: v128): v128 {
@@ -20,72 +20,92 @@ function mac(sum: v128, x: v128, y: v128): v128 {
 }
 
 /**
- * Six rows by one panel: `out[r][c] = init + Σ a[r][k]·b[k][c]` over an even number of pairs of k.
- * A second loop here for an odd one, or 64-bit sums, would cost a quarter of the speed: V8 then keeps
- * accumulators in memory.
+ * Four rows by one panel, over runs of `run` pairs of k: `out[r][c] = init + Σ a[r][k]·b[k][c]`, the
+ * results of each run `next` bytes after those of the one before.
  */
-function tile6x8(a0: usize, lda: usize, b: usize, pairs: i32, init: i32, out: usize, ldo: usize): void {
-  let a1 = a0 + lda, a2 = a1 + lda, a3 = a2 + lda, a4 = a3 + lda, a5 = a4 + lda;
-  let c00 = i32x4.splat(init), c01 = c00, c10 = c00, c11 = c00, c20 = c00, c21 = c00;
-  let c30 = c00, c31 = c00, c40 = c00, c41 = c00, c50 = c00, c51 = c00;
-  let x: v128, b0: v128, b1: v128;
-  for (let i = pairs >> 1; i > 0; --i) {
-    b0 = v128.load(b); b1 = v128.load(b, 16);
-    x = v128.load32_splat(a0); c00 = mac(c00, x, b0); c01 = mac(c01, x, b1);
-    x = v128.load32_splat(a1); c10 = mac(c10, x, b0); c11 = mac(c11, x, b1);
-    x = v128.load32_splat(a2); c20 = mac(c20, x, b0); c21 = mac(c21, x, b1);
-    x = v128.load32_splat(a3); c30 = mac(c30, x, b0); c31 = mac(c31, x, b1);
-    x = v128.load32_splat(a4); c40 = mac(c40, x, b0); c41 = mac(c41, x, b1);
-    x = v128.load32_splat(a5); c50 = mac(c50, x, b0); c51 = mac(c51, x, b1);
-    b0 = v128.load(b, 32); b1 = v128.load(b, 48);
-    x = v128.load32_splat(a0, 4); c00 = mac(c00, x, b0); c01 = mac(c01, x, b1);
-    x = v128.load32_splat(a1, 4); c10 = mac(c10, x, b0); c11 = mac(c11, x, b1);
-    x = v128.load32_splat(a2, 4); c20 = mac(c20, x, b0); c21 = mac(c21, x, b1);
-    x = v128.load32_splat(a3, 4); c30 = mac(c30, x, b0); c31 = mac(c31, x, b1);
-    x = v128.load32_splat(a4, 4); c40 = mac(c40, x, b0); c41 = mac(c41, x, b1);
-    x = v128.load32_splat(a5, 4); c50 = mac(c50, x, b0); c51 = mac(c51, x, b1);
-    a0 += 8; a1 += 8; a2 += 8; a3 += 8; a4 += 8; a5 += 8; b += 64;
-  }
-  v128.store(out, c00); v128.store(out, c01, 16); out += ldo;
-  v128.store(out, c10); v128.store(out, c11, 16); out += ldo;
-  v128.store(out, c20); v128.store(out, c21, 16); out += ldo;
-  v128.store(out, c30); v128.store(out, c31, 16); out += ldo;
-  v128.store(out, c40); v128.store(out, c41, 16); out += ldo;
-  v128.store(out, c50); v128.store(out, c51, 16);
-}
-
-/** One row by one panel, as `tile6x8`. */
-function tile1x8(a: usize, b: usize, pairs: i32, init: i32, out: usize): void {
-  let c0 = i32x4.splat(init), c1 = c0, d0 = i32x4.splat(0), d1 = d0;
-  for (let i = pairs >> 1; i > 0; --i, a += 8, b += 64) {
-    const x = v128.load32_splat(a), y = v128.load32_splat(a, 4);
-    c0 = mac(c0, x, v128.load(b)); c1 = mac(c1, x, v128.load(b, 16));
-    d0 = mac(d0, y, v128.load(b, 32)); d1 = mac(d1, y, v128.load(b, 48));
-  }
-  v128.store(out, i32x4.add(c0, d0));
-  v128.store(out, i32x4.add(c1, d1), 16);
-}
-
-/** Adds the products of one pair of k. */
-function addPair(a: usize, lda: usize, rows: i32, b: usize, out: usize, ldo: usize): void {
-  const b0 = v128.load(b), b1 = v128.load(b, 16);
-  for (; rows > 0; --rows, a += lda, out += ldo) {
-    const x = v128.load32_splat(a);
-    v128.store(out, mac(v128.load(out), x, b0));
-    v128.store(out, mac(v128.load(out, 16), x, b1), 16);
-  }
-}
-
-/** Six rows (if `tile`) or one by one panel over any number of pairs. */
-function tileSums(
-  tile: bool, a: usize, lda: usize, b: usize, pairs: i32, init: i32, out: usize, ldo: usize,
+function tile4x8(
+  a0: usize, lda: usize, b: usize, pairs: i32, run: i32, init: i32, out: usize, ldo: usize, next: usize,
 ): void {
-  if (tile) tile6x8(a, lda, b, pairs, init, out, ldo);
-  else tile1x8(a, b, pairs, init, out);
-  if (pairs & 1) {
-    const last = <usize>(pairs - 1);
-    addPair(a + (last << 2), lda, tile ? TILE : 1, b + (last << 5), out, ldo);
-  }
+  let a1 = a0 + lda, a2 = a1 + lda, a3 = a2 + lda;
+  let c00: v128, c01: v128, c10: v128, c11: v128, c20: v128, c21: v128, c30: v128, c31: v128;
+  let x: v128, b0: v128, b1: v128;
+  do {
+    let left = min(run, pairs);
+    pairs -= left;
+    c00 = i32x4.splat(init); c01 = c00; c10 = c00; c11 = c00; c20 = c00; c21 = c00; c30 = c00; c31 = c00;
+    while (left > 0) {
+      b0 = v128.load(b); b1 = v128.load(b, 16);
+      x = v128.load32_splat(a0); c00 = mac(c00, x, b0); c01 = mac(c01, x, b1);
+      x = v128.load32_splat(a1); c10 = mac(c10, x, b0); c11 = mac(c11, x, b1);
+      x = v128.load32_splat(a2); c20 = mac(c20, x, b0); c21 = mac(c21, x, b1);
+      x = v128.load32_splat(a3); c30 = mac(c30, x, b0); c31 = mac(c31, x, b1);
+      if (--left == 0) {
+        a0 += 4; a1 += 4; a2 += 4; a3 += 4; b += 32;
+        break;
+      }
+      b0 = v128.load(b, 32); b1 = v128.load(b, 48);
+      x = v128.load32_splat(a0, 4); c00 = mac(c00, x, b0); c01 = mac(c01, x, b1);
+      x = v128.load32_splat(a1, 4); c10 = mac(c10, x, b0); c11 = mac(c11, x, b1);
+      x = v128.load32_splat(a2, 4); c20 = mac(c20, x, b0); c21 = mac(c21, x, b1);
+      x = v128.load32_splat(a3, 4); c30 = mac(c30, x, b0); c31 = mac(c31, x, b1);
+      if (--left == 0) {
+        a0 += 8; a1 += 8; a2 += 8; a3 += 8; b += 64;
+        break;
+      }
+      b0 = v128.load(b, 64); b1 = v128.load(b, 80);
+      x = v128.load32_splat(a0, 8); c00 = mac(c00, x, b0); c01 = mac(c01, x, b1);
+      x = v128.load32_splat(a1, 8); c10 = mac(c10, x, b0); c11 = mac(c11, x, b1);
+      x = v128.load32_splat(a2, 8); c20 = mac(c20, x, b0); c21 = mac(c21, x, b1);
+      x = v128.load32_splat(a3, 8); c30 = mac(c30, x, b0); c31 = mac(c31, x, b1);
+      if (--left == 0) {
+        a0 += 12; a1 += 12; a2 += 12; a3 += 12; b += 96;
+        break;
+      }
+      b0 = v128.load(b, 96); b1 = v128.load(b, 112);
+      x = v128.load32_splat(a0, 12); c00 = mac(c00, x, b0); c01 = mac(c01, x, b1);
+      x = v128.load32_splat(a1, 12); c10 = mac(c10, x, b0); c11 = mac(c11, x, b1);
+      x = v128.load32_splat(a2, 12); c20 = mac(c20, x, b0); c21 = mac(c21, x, b1);
+      x = v128.load32_splat(a3, 12); c30 = mac(c30, x, b0); c31 = mac(c31, x, b1);
+      a0 += 16; a1 += 16; a2 += 16; a3 += 16; b += 128;
+      --left;
+    }
+    v128.store(out, c00); v128.store(out, c01, 16);
+    v128.store(out + ldo, c10); v128.store(out + ldo, c11, 16);
+    v128.store(out + 2 * ldo, c20); v128.store(out + 2 * ldo, c21, 16);
+    v128.store(out + 3 * ldo, c30); v128.store(out + 3 * ldo, c31, 16);
+    out += next;
+  } while (pairs > 0);
+}
+
+/** One row by one panel, as `tile4x8`. */
+function tile1x8(a: usize, b: usize, pairs: i32, run: i32, init: i32, out: usize, next: usize): void {
+  do {
+    let left = min(run, pairs);
+    pairs -= left;
+    let c0 = i32x4.splat(init), c1 = c0, d0 = i32x4.splat(0), d1 = d0;
+    for (; left > 1; left -= 2, a += 8, b += 64) {
+      const x = v128.load32_splat(a), y = v128.load32_splat(a, 4);
+      c0 = mac(c0, x, v128.load(b)); c1 = mac(c1, x, v128.load(b, 16));
+      d0 = mac(d0, y, v128.load(b, 32)); d1 = mac(d1, y, v128.load(b, 48));
+    }
+    if (left) {
+      const x = v128.load32_splat(a);
+      c0 = mac(c0, x, v128.load(b)); c1 = mac(c1, x, v128.load(b, 16));
+      a += 4; b += 32;
+    }
+    v128.store(out, i32x4.add(c0, d0));
+    v128.store(out, i32x4.add(c1, d1), 16);
+    out += next;
+  } while (pairs > 0);
+}
+
+/** Four rows (if `tile`) or one by one panel, as `tile4x8`. */
+@inline
+function runSums(
+  tile: bool, a: usize, lda: usize, b: usize, pairs: i32, run: i32, init: i32, out: usize, ldo: usize, next: usize,
+): void {
+  if (tile) tile4x8(a, lda, b, pairs, run, init, out, ldo, next);
+  else tile1x8(a, b, pairs, run, init, out, next);
 }
 
 /**
@@ -105,7 +125,7 @@ export function accumulateI32(
     for (let r = 0; r < rows; ) {
       const tile = isTile(r, rows);
       if (tile) r = min(r, rows - TILE);
-      tileSums(tile, a + <usize>r * lda, lda, b, pairs, 0, strip + <usize>r * ldStrip, ldStrip);
+      runSums(tile, a + <usize>r * lda, lda, b, pairs, pairs, 0, strip + <usize>r * ldStrip, ldStrip, 0);
       r += tile ? TILE : 1;
     }
   }
@@ -114,16 +134,20 @@ export function accumulateI32(
 /**
  * The sum over runs of four columns, as i64, from `low`, exact modulo 2^32, and `high`, the count of
  * multiples of 2^16, each rounded down by less than one per run: two additions and a shift for each
- * run, against two widenings and two read-modify-writes.
+ * run, against two widenings and two read-modify-writes. `runs` puts right that each started at −1.
  */
 @inline
-function emit(low: v128, high: v128, runs: i32, out: usize, add: bool, shift: i32): void {
-  const rest = i32x4.sub(low, i32x4.shl(high, 16));
-  const ones = i64x2.splat(runs); // each run started at −1
-  let t0 = i64x2.add(i64x2.shl(i64x2.extend_low_i32x4_s(high), 16), i64x2.extend_low_i32x4_u(rest));
-  let t1 = i64x2.add(i64x2.shl(i64x2.extend_high_i32x4_s(high), 16), i64x2.extend_high_i32x4_u(rest));
-  t0 = i64x2.shl(i64x2.add(t0, ones), shift);
-  t1 = i64x2.shl(i64x2.add(t1, ones), shift);
+function emit(low: v128, high: v128, runs: v128, out: usize, add: bool, shift: i32): void {
+  // What rounding down has lost is at most GROUP·2^16, and |sum| ≤ GROUP·2^31 < 2^47.
+  const rest = i32x4.add(i32x4.sub(low, i32x4.shl(high, 16)), runs);
+  const upper = i32x4.shr_s(i32x4.add(high, i32x4.shr_u(rest, 16)), 16);
+  const lower = i32x4.add(low, runs);
+  let t0 = v128.shuffle<i32>(lower, upper, 0, 4, 1, 5);
+  let t1 = v128.shuffle<i32>(lower, upper, 2, 6, 3, 7);
+  if (shift) {
+    t0 = i64x2.shl(t0, shift);
+    t1 = i64x2.shl(t1, shift);
+  }
   if (add) {
     t0 = i64x2.add(t0, v128.load(out));
     t1 = i64x2.add(t1, v128.load(out, 16));
@@ -136,6 +160,7 @@ function emit(low: v128, high: v128, runs: i32, out: usize, add: bool, shift: i3
 function combine(
   sums: usize, runs: i32, rows: i32, out: usize, ldo: usize, add: bool, shift: i32,
 ): void {
+  const count = i32x4.splat(runs);
   for (; rows > 0; rows -= 2, sums += 64, out += 2 * ldo) {
     let l0 = i32x4.splat(0), l1 = l0, l2 = l0, l3 = l0, h0 = l0, h1 = l0, h2 = l0, h3 = l0;
     let x: v128, p = sums;
@@ -145,18 +170,17 @@ function combine(
       x = v128.load(p, 32); l2 = i32x4.add(l2, x); h2 = i32x4.add(h2, i32x4.shr_s(x, 16));
       x = v128.load(p, 48); l3 = i32x4.add(l3, x); h3 = i32x4.add(h3, i32x4.shr_s(x, 16));
     }
-    emit(l0, h0, runs, out, add, shift);
-    emit(l1, h1, runs, out + 32, add, shift);
+    emit(l0, h0, count, out, add, shift);
+    emit(l1, h1, count, out + 32, add, shift);
     if (rows == 1) break;
-    emit(l2, h2, runs, out + ldo, add, shift);
-    emit(l3, h3, runs, out + ldo + 32, add, shift);
+    emit(l2, h2, count, out + ldo, add, shift);
+    emit(l3, h3, count, out + ldo + 32, add, shift);
   }
 }
 
 /**
  * The sums of one tile by one panel, times 2^shift, stored or added as i64. They are taken in i32 over
- * runs of `run` pairs. Runs are all of one length because the tile kernel's loop is then predicted: 36
- * GMAC/s against 30. A run starts at −1 rather than 0: the one product of two pairs that leaves i32,
+ * runs of `run` pairs. A run starts at −1 rather than 0: the one product of two pairs that leaves i32,
  * 2·(−2^15)² = 2^31, then does not wrap, so a run of one pair is always possible.
  */
 function tileRuns(
@@ -164,18 +188,12 @@ function tileRuns(
   out: usize, ldo: usize, add: bool, shift: i32, scratch: usize,
 ): void {
   do {
-    let count = 0, sums = scratch;
-    do {
-      const length = min(run, pairs);
-      if (tile && !(length & 1)) tile6x8(a, lda, b, length, -1, sums, 32);
-      else tileSums(tile, a, lda, b, length, -1, sums, 32);
-      a += <usize>length << 2;
-      b += <usize>length << 5;
-      pairs -= length;
-      count += 1;
-      sums += TILE_BYTES;
-    } while (pairs > 0 && count < GROUP);
-    combine(scratch, count, tile ? TILE : 1, out, ldo, add, shift);
+    const part = min(pairs, GROUP * run);
+    runSums(tile, a, lda, b, part, run, -1, scratch, 32, TILE_BYTES);
+    combine(scratch, (part + run - 1) / run, tile ? TILE : 1, out, ldo, add, shift);
+    a += <usize>part << 2;
+    b += <usize>part << 5;
+    pairs -= part;
     add = true;
   } while (pairs > 0);
 }

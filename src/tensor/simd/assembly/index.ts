@@ -1,5 +1,5 @@
 // What the kernel module exports. Every function is pure over the addresses it is given.
-export { columnSums, pack, planRun, planRuns, splitPairs } from "./pack";
+export { columnSums, pack, planRuns, splitPairs } from "./pack";
 export { contract, contractScratchBytes } from "./conv";
 export { depthwise, depthwiseScratchBytes } from "./depthwise";
 export { rescale } from "./epilogue";

@@ -111,57 +111,41 @@ export function columnSums(packed: usize, k: i32, n: i32, dst: usize): void {
   }
 }
 
-/** Pairs from `start` on, at most `most`, for which no column's `Σ|b|` exceeds the bound. */
-function fittingPairs(panel: usize, most: i32, bound: v128): i32 {
-  let s0 = i32x4.splat(0), s1 = s0;
-  for (let i = 0; i < most; ++i, panel += 32) {
-    s0 = i32x4.add(s0, absPairs(v128.load(panel)));
-    s1 = i32x4.add(s1, absPairs(v128.load(panel, 16)));
-    if (v128.any_true(v128.or(i32x4.gt_s(s0, bound), i32x4.gt_s(s1, bound)))) return i;
-  }
-  return most;
-}
-
-/** How often `planRun` tries a run that is only a little shorter. */
-const PATIENCE: i32 = 32;
-
-/**
- * The length in pairs of runs such that, K being cut into runs of it, `Σ|b[k][c]| ≤ limit` in each for
- * every column c. With `limit = ⌊(2^31 − 1 − |bias|max) / |a|max⌋`, ⌈k/2⌉ proves that i32 holds every
- * sum. A shorter run is even (the tile kernel wants that) or 1; 0 says that a single pair exceeds the
- * limit, which `contract` takes for 1. O(k·n).
- */
-export function planRun(packed: usize, k: i32, n: i32, limit: i32): i32 {
-  const pairs = (k + 1) >> 1;
+/** The most pairs of which, wherever they start, no column's `Σ|b|` exceeds the limit. */
+function safeRun(panel: usize, pairs: i32, limit: i32): i32 {
   // A sum below this bound cannot wrap when the next pair is added.
   const bound = i32x4.splat(min(limit, 0x7ffe0000));
-  const panels = (n + 7) >> 3;
-  let run = pairs, patience = PATIENCE;
-  // A panel that fits is looked at again if the run has become shorter since: cuts have moved.
-  for (let j = 0, fits = 0; fits < panels && run > 0; j = j + 1 < panels ? j + 1 : 0) {
-    const panel = packed + <usize>j * (<usize>pairs << 5);
-    ++fits;
-    for (let i = 0; i < pairs; i += run) {
-      const most = min(run, pairs - i);
-      const fitting = fittingPairs(panel + (<usize>i << 5), most, bound);
-      if (fitting == most) continue;
-      if (fitting == 0) return 0;
-      // The first run bounds all; elsewhere a little shorter moves the cuts, which may be enough.
-      const step = i > 0 && --patience > 0;
-      run = max((step ? run - 1 : fitting) & ~1, 1);
-      fits = 0;
-      i = -run; // from the first pair again
+  let s0 = i32x4.splat(0), s1 = s0, first = panel, length = 0, least = pairs;
+  for (let i = 0; i < pairs; ++i, panel += 32) {
+    s0 = i32x4.add(s0, absPairs(v128.load(panel)));
+    s1 = i32x4.add(s1, absPairs(v128.load(panel, 16)));
+    ++length;
+    while (v128.any_true(v128.or(i32x4.gt_s(s0, bound), i32x4.gt_s(s1, bound)))) {
+      s0 = i32x4.sub(s0, absPairs(v128.load(first)));
+      s1 = i32x4.sub(s1, absPairs(v128.load(first, 16)));
+      first += 32;
+      least = min(least, --length);
     }
   }
-  return run;
+  return least;
 }
 
-/** `planRun` for each panel, as i32 at `dst`: the worst column shortens the runs of eight, not of all. */
+/**
+ * For each panel of eight columns, as i32 at `dst`, a length of runs in pairs: K being cut into runs of
+ * it, `Σ|b[k][c]| ≤ limit` in each for every column c. With `limit = ⌊(2^31 − 1) / |a|max⌋`, ⌈k/2⌉
+ * proves that i32 holds every sum; 0 says that a single pair exceeds the limit, which `contract` takes
+ * for 1. Returns the least. Every pair is added and subtracted at most once: O(k·n).
+ */
 export function planRuns(packed: usize, k: i32, n: i32, limit: i32, dst: usize): i32 {
-  const panelBytes = <usize>((k + 1) >> 1) << 5;
+  const pairs = (k + 1) >> 1;
   let least = i32.MAX_VALUE;
-  for (let j = (n + 7) >> 3; j > 0; --j, packed += panelBytes, dst += 4) {
-    const run = planRun(packed, k, 8, limit);
+  for (let j = (n + 7) >> 3; j > 0; --j, packed += <usize>pairs << 5, dst += 4) {
+    let run = safeRun(packed, pairs, limit);
+    if (run > 0) {
+      // As many runs, but of one length, which the processor learns to predict.
+      const runs = (pairs + run - 1) / run;
+      run = (pairs + runs - 1) / runs;
+    }
     store<i32>(dst, run);
     least = min(least, run);
   }

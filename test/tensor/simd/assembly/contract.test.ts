@@ -185,54 +185,151 @@ describe("contract: matrices", () => {
   });
 });
 
-describe("planRun", () => {
-  it("bounds the sums of every column", () => {
-    const random = new Random(2);
+describe("planRuns", () => {
+  const random = new Random(2);
+
+  function plan(b: Int16Array, { k, n }: Pick<Sizes, "k" | "n">, limit: number) {
+    arena.reset();
+    const panels = Math.ceil(n / 8);
+    const at = arena.alloc(panels * Math.ceil(k / 2) * 32);
+    const runs = arena.alloc(4 * panels);
+    kernels.pack(0, code("i16"), arena.put(b), n * 2, 2, k, n, at);
+    const least = kernels.planRuns(at, k, n, limit, runs);
+    arena.check();
+    const own = Array.from({ length: panels }, (_, p) => arena.view.getInt32(runs + 4 * p, true));
+    expect(least).toBe(Math.min(...own));
+    return own;
+  }
+
+  it("bounds the sums of every column of a panel", () => {
     for (let round = 0; round < 60; round++) {
-      arena.reset();
       const [k, n] = [random.between(1, 200), random.between(1, 30)];
-      const b = random.uniform("i16", k * n, -3000, 3000);
+      const b = random.uniform("i16", k * n, -3000, 3000) as Int16Array;
       const limit = random.between(3000, 400000);
-      const at = arena.alloc(Math.ceil(n / 8) * Math.ceil(k / 2) * 32);
-      kernels.pack(0, code("i16"), arena.put(b), n * 2, 2, k, n, at);
-      const run = kernels.planRun(at, k, n, limit);
-      /** The greatest sum of a column between two cuts. */
-      const greatest = (length: number): number => {
-        let most = 0;
-        for (let c = 0; c < n; c++) {
-          for (let from = 0; from < k; from += length) {
-            let sum = 0;
-            for (let i = from; i < Math.min(from + length, k); i++) sum += Math.abs(b[i * n + c]!);
-            most = Math.max(most, sum);
+      plan(b, { k, n }, limit).forEach((run, panel) => {
+        const columns = Array.from({ length: n }, (_, c) => c).filter((c) => c >> 3 === panel);
+        /** The greatest sum of `length` rows of a column, from any multiple of `step` on. */
+        const greatest = (length: number, step: number): number => {
+          let most = 0;
+          for (const c of columns) {
+            for (let from = 0; from < k; from += step) {
+              let sum = 0;
+              for (let i = from; i < Math.min(from + length, k); i++)
+                sum += Math.abs(b[i * n + c]!);
+              most = Math.max(most, sum);
+            }
           }
-        }
-        return most;
-      };
-      if (run === 0) expect(greatest(2)).toBeGreaterThan(limit);
-      else expect(greatest(2 * run)).toBeLessThanOrEqual(limit);
-      const pairs = Math.ceil(k / 2);
-      expect(run).toBeLessThanOrEqual(pairs);
-      // The proof that i32 holds all sums is found whenever there is one.
-      expect(run === pairs).toBe(greatest(2 * pairs) <= limit);
-      if (run < pairs && run > 1) expect(run % 2).toBe(0);
-      const panels = Math.ceil(n / 8);
-      const runs = arena.alloc(4 * panels);
-      const least = kernels.planRuns(at, k, n, limit, runs);
-      const own = Array.from({ length: panels }, (_, p) => arena.view.getInt32(runs + 4 * p, true));
-      expect(least).toBe(Math.min(...own));
-      // A panel's own runs are those of its columns alone.
-      own.forEach((length, p) => {
-        expect(length).toBe(kernels.planRun(at + p * pairs * 32, k, Math.min(8, n - 8 * p), limit));
+          return most;
+        };
+        const pairs = Math.ceil(k / 2);
+        expect(run).toBeLessThanOrEqual(pairs);
+        if (run === 0) return expect(greatest(2, 2)).toBeGreaterThan(limit);
+        expect(greatest(2 * run, 2 * run)).toBeLessThanOrEqual(limit);
+        // The proof that i32 holds all sums is found whenever there is one.
+        expect(run === pairs).toBe(greatest(2 * pairs, 2 * pairs) <= limit);
+        // One run fewer would not fit wherever the cuts were.
+        const runs = Math.ceil(pairs / run);
+        if (runs > 1) expect(greatest(2 * Math.ceil(pairs / (runs - 1)), 2)).toBeGreaterThan(limit);
       });
     }
   });
 
   it("does not call one pair a proof when that alone exceeds the limit", () => {
-    arena.reset();
-    const at = arena.alloc(32);
-    kernels.pack(0, code("i16"), arena.put(Int16Array.of(-32768, -32768)), 2, 2, 2, 1, at);
-    expect(kernels.planRun(at, 2, 1, 65535)).toBe(0);
-    expect(kernels.planRun(at, 2, 1, 65536)).toBe(1);
+    const pair = Int16Array.of(-32768, -32768);
+    expect(plan(pair, { k: 2, n: 1 }, 65535)).toEqual([0]);
+    expect(plan(pair, { k: 2, n: 1 }, 65536)).toEqual([1]);
+  });
+
+  it("finds the run behind one heavy pair", () => {
+    const b = new Int16Array(40).fill(1);
+    b.fill(-32768, 20, 22);
+    // Pair 10 alone exceeds the limit; without one half of it, it leaves room for one.
+    expect(plan(b, { k: 40, n: 1 }, 65535)).toEqual([0]);
+    b[21] = 32766;
+    expect(plan(b, { k: 40, n: 1 }, 65535)).toEqual([1]);
+    expect(plan(b, { k: 40, n: 1 }, 65536)).toEqual([2]);
+  });
+});
+
+describe("contract: sums at the ends", () => {
+  const random = new Random(9);
+  const LENGTHS = [
+    ...Array.from({ length: 40 }, (_, i) => i + 1),
+    63,
+    64,
+    65,
+    127,
+    255,
+    384,
+    511,
+    700,
+  ];
+  /** Weights that take runs to their limit, 65,535, exactly, or beyond it by themselves. */
+  const WEIGHTS: Record<string, (k: number) => number> = {
+    "2047": () => 2047,
+    "-2047": () => -2047,
+    "32767": () => 32767,
+    "-32768": () => -32768,
+    "32767 and -32768": (k) => (k % 2 === 0 ? 32767 : -32768), // one pair is 65,535
+    "2185 and -2184": (k) => (k % 2 === 0 ? 2185 : -2184), // 15 pairs are
+    "-128 and 127": (k) => (k % 2 === 0 ? -128 : 127), // 257 pairs are
+    "256 and -256": (k) => (k % 2 === 0 ? 256 : -256), // 128 pairs are one more
+  };
+  const ACTIVATIONS: Record<string, (w: number) => number> = {
+    least: () => -32768,
+    greatest: () => 32767,
+    "with the weights": (w) => (w < 0 ? -32768 : 32767),
+    "against the weights": (w) => (w < 0 ? 32767 : -32768),
+  };
+
+  it.each(Object.keys(WEIGHTS))("are exact for weights of %s", (name) => {
+    for (const k of LENGTHS) {
+      // Columns of that kind, and one of other weights beside them, in a panel and a part of one.
+      const n = 9,
+        m = 5;
+      const b = Int16Array.from({ length: k * n }, (_, i) =>
+        i % n === 4 ? random.between(-2047, 2047) : WEIGHTS[name]!(Math.floor(i / n)),
+      );
+      const rows = [...Object.values(ACTIVATIONS), () => random.between(-32768, 32767)];
+      const a = Int16Array.from({ length: m * k }, (_, i) =>
+        rows[Math.floor(i / k)]!(b[(i % k) * n]!),
+      );
+      const expected = product(a, b, m, k, n);
+      const sizes = { m, k, n };
+      expect(multiply(a, "i16", b, "i16", sizes)).toEqual(expected);
+      expect(multiply(a, "i16", b, "i16", sizes, "runs")).toEqual(expected);
+      expect(multiply(a, "i16", b, "i16", sizes, "split")).toEqual(expected);
+    }
+  });
+
+  it("are exact with a bias, over more runs than are combined at once", () => {
+    const n = 9,
+      m = 5;
+    for (const k of [1, 2, 33, 128, 300]) {
+      arena.reset();
+      const sizes = { m, k, n };
+      const a = Int16Array.from({ length: m * k }, (_, i) => (i < 2 * k ? -32768 : 32767));
+      const b = Int16Array.from({ length: k * n }, (_, i) => (i % n < 5 ? -32768 : 32767));
+      const bias = BigInt64Array.from(
+        { length: n },
+        (_, i) => (i % 2 === 0 ? -1n : 1n) << BigInt(46 - i),
+      );
+      const dst = arena.alloc(m * n * 8);
+      contract({
+        ...sizes,
+        a: arena.put(a),
+        aType: code("i16"),
+        aRowBytes: k * 2,
+        ...packed(b, "i16", sizes, 32768, false),
+        sums: SUMS.runs,
+        epilogue: arena.epilogue({ type: code("i64"), bias: arena.put(bias) }),
+        dst,
+        dstRowBytes: n * 8,
+        window: 0,
+      });
+      const expected = product(a, b, m, k, n).map((sum, i) => sum + bias[i % n]!);
+      expect(arena.take("i64", dst, m * n)).toEqual(expected);
+    }
   });
 });
 

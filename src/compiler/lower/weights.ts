@@ -102,6 +102,12 @@ function dequantiseAxis(node: GraphNode, x: ConstantTensor): number {
 const BIAS_SHARE = 1 / 8;
 
 /**
+ * Integer that a bias may reach beside weights that are as nothing to it (a channel that died in
+ * training): rounding such weights away moves results by less than 2^−18 of the bias.
+ */
+const BIAS_LIMIT = 0x1000_0000_0000;
+
+/**
  * Rounds the columns of a matrix [K, outputs]. A column takes the finest scale for which its
  * integers fit and no partial sum, bias included, can reach 2^31, so that engines may sum in
  * 32 bits; but never a coarser one than the profile's least magnitude gives.
@@ -139,7 +145,8 @@ export function quantiseColumns(
       const forSums = reach / (room * (1 - BIAS_SHARE));
       const forBias = Math.abs(bias[o] ?? 0) / (room * BIAS_SHARE);
       const provable = room > 0 ? Math.max(forSums, forBias) : Infinity;
-      scale = roundScale(Math.max(finest, Math.min(provable, greatest / weight.least)));
+      const wanted = Math.max(finest, Math.min(provable, greatest / weight.least));
+      scale = roundScale(Math.max(wanted, Math.abs(bias[o] ?? 0) / BIAS_LIMIT));
     } else if ((bias[o] ?? 0) !== 0) {
       scale = roundScale(Math.abs(bias[o]!) / 0x3fffffff);
     }

@@ -269,9 +269,12 @@ export function lowerArg(ctx: LoweringContext, node: GraphNode, op: "argmax" | "
 
 /**
  * Fractional bits of exponentials inside softmax: three more than 16-bit results have, which a
- * table of 2^13 segments still reaches; results of 32 bits take a full table.
+ * table of 2^13 segments still reaches; results of 32 bits, and sums of so many that their roundings
+ * would show, take a full table.
  */
-const EXP_BITS = { i8: 18, i16: 18, i32: 24 } as const;
+const EXP_BITS = { short: 18, long: 24 } as const;
+/** Each exponential is off by up to half a unit: of so many the sum is off by 2^−11. */
+const SHORT_AXIS = 128;
 /** Probabilities leave softmax with this many fractional bits before they are rounded to the result. */
 const RATIO_BITS = 30;
 /** e^−16 is below half a step of 16 bits. */
@@ -299,7 +302,10 @@ export function lowerSoftmax(ctx: LoweringContext, node: GraphNode): void {
       : builder.op("cast", { dtype: "i32" }, [x.value], "i32", shape);
   const greatest = builder.op("reduce.max", { axes: [axis] }, [scores], "i32", kept);
   const below = builder.op("sub", {}, [scores, greatest], "i32", shape);
-  const output = format("i32", roundScale(1 / (1 << EXP_BITS[ctx.profile.activation.dtype])));
+  const size = shape[axis]!;
+  const short =
+    typeof size === "number" && size <= SHORT_AXIS && ctx.profile.activation.dtype !== "i32";
+  const output = format("i32", roundScale(1 / (1 << EXP_BITS[short ? "short" : "long"])));
   const table = functionTable(functions.Exp, [LOWEST_EXPONENT, 0], output.scale as number, output);
   const exponent = ctx.rescaled(
     { value: below, axes: x.axes },

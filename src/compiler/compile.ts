@@ -145,7 +145,11 @@ function lowerInput(ctx: LoweringContext, dimensions: Dimensions, name: string):
   }
   // A model that quantises its input at once says how the host should.
   const reader = ctx.soleConsumer(name);
-  const stated = reader?.opType === "QuantizeLinear" ? quantizedFormat(ctx, reader) : undefined;
+  // In 32 bits it stays as it is: the host rounds ties up, ONNX rounds them to even.
+  const stated =
+    reader?.opType === "QuantizeLinear" && ctx.profile.activation.dtype !== "i32"
+      ? quantizedFormat(ctx, reader)
+      : undefined;
   if (reader !== undefined && stated !== undefined) {
     ctx.absorbed.add(reader);
     const value = ctx.builder.input(stated.dtype, shape);

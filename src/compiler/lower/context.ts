@@ -9,7 +9,7 @@ import { FROM_OPERAND, INFER, copyAxis } from "../../opcodes/movement.js";
 import { integerDtype } from "./dtypes.js";
 import { OpenDims } from "./openDims.js";
 import type { Profile } from "./profile.js";
-import { limitOf, WIDE } from "./profile.js";
+import { limitOf, SINGLE, WIDE } from "./profile.js";
 import type { ChannelScale, Format, Lowered, Real, Scale } from "./real.js";
 import { format, identityAxes, sameFormat, scaleRatio } from "./real.js";
 import { exponentOf, powerOfTwo, roundScale, toMultiplier, toMultipliers } from "./scale.js";
@@ -307,27 +307,41 @@ export class LoweringContext {
     });
   }
 
-  /** Inputs of the model keep the profile's full width; what reads them narrows them where it must. */
+  /**
+   * Inputs of the model keep the profile's full width; what reads them narrows them where it must.
+   * Scales of a quantised model, and what is quantised when running, come in 24 bits, at a power of
+   * two, so that the ties of rounding arrive as they are.
+   */
   chooseInputFormat(name: string): Format {
-    const { activation } = this.profile;
-    const limit = limitOf(activation);
+    const wide = this.consumersOf(name).some(
+      (node) =>
+        QUANTISING.has(node.opType) || (QUANTISED.has(node.opType) && node.inputs[0] !== name),
+    );
+    const width = wide ? SINGLE : this.profile.activation;
+    const limit = limitOf(width);
     const range = this.rangeOf(name);
     const greatest =
       range === undefined ? 1 : Math.max(Math.abs(range.min), Math.abs(range.max)) || 1;
-    const step = (greatest * activation.headroom) / limit;
     // With bits to spare, steps are powers of two: whole numbers and halves are held exactly.
-    const scale = activation.bits > 16 ? powerOfTwo(exponentOf(step) + 1) : roundScale(step);
-    return format(activation.dtype, scale, 0, [-limit - 1, limit]);
+    const finest = (greatest * width.headroom) / limit;
+    const scale = width.dtype === "i32" ? powerOfTwo(exponentOf(finest) + 1) : roundScale(finest);
+    return format(width.dtype, scale, 0, [-limit - 1, limit]);
   }
 
   #widthFor(name: string): Profile["activation"] {
-    if (this.#wide.has(name)) return WIDE;
+    if (this.#wide.has(name) || this.#isScale(name)) return WIDE;
     const consumers = this.consumersOf(name);
     const onlyContractions =
       consumers.length > 0 &&
       !this.graph.outputs.includes(name) &&
       consumers.every((node) => this.#reachesOnlyContractions(node, name));
     return onlyContractions ? this.profile.contractionInput : this.profile.activation;
+  }
+
+  /** One number that is computed when running scales a tensor: its rounding is that of all of it. */
+  #isScale(name: string): boolean {
+    const shape = this.graph.values.get(name)?.shape;
+    return shape?.length === 0 && !this.graph.outputs.includes(name);
   }
 
   #reachesOnlyContractions(node: GraphNode, name: string): boolean {
@@ -474,7 +488,17 @@ export function outputOf({ dtype, zeroPoint, lo, hi }: Format) {
 const QUIET = 32;
 
 /** Operators that multiply and add; they read their first input as an activation. */
-const CONTRACTIONS: ReadonlySet<string> = new Set(["Conv", "ConvTranspose", "MatMul", "Gemm"]);
+const CONTRACTIONS: ReadonlySet<string> = new Set([
+  "Conv",
+  "ConvTranspose",
+  "Gemm",
+  "Linear",
+  "MatMul",
+]);
+/** Operators that round reals to the integers of a quantised model. */
+const QUANTISING: ReadonlySet<string> = new Set(["DynamicQuantizeLinear", "QuantizeLinear"]);
+/** Operators whose other reals are scales. */
+const QUANTISED: ReadonlySet<string> = new Set(["DequantizeLinear", "Requantize"]);
 /** Operators that move or select values without changing them. */
 const PRESERVING: ReadonlySet<string> = new Set([
   "MaxPool",

@@ -6,11 +6,11 @@ import { expressionAttribute, isFloat, nodeError } from "../graph.js";
 import type { LoweringContext } from "./context.js";
 import { outputOf } from "./context.js";
 import { integerDtype, pairedDtypes } from "./dtypes.js";
-import { finish, lowerFunction, multiplyScales, quantizedFormat, withInterval } from "./finish.js";
+import { finish, lowerFunction, multiplyScales, withInterval } from "./finish.js";
+import { fromWide } from "./quantised.js";
 import type { Format, Lowered, Real } from "./real.js";
 import { format, identityAxes, maxScale, scaleRatio } from "./real.js";
 import { exponentOf, roundScale, scaleByPowerOfTwo } from "./scale.js";
-import { dequantised, dequantizedConstant } from "./weights.js";
 
 /** Operands of one rank and one order of axes, that of the first that spans the result. */
 export function aligned<L extends Lowered>(
@@ -298,65 +298,6 @@ export function lowerPRelu(ctx: LoweringContext, node: GraphNode): void {
     "perChannel",
   );
 }
-
-/** Reals to the integers that a quantised model states. */
-export function lowerQuantize(ctx: LoweringContext, node: GraphNode): void {
-  const target = quantizedFormat(ctx, node);
-  if (target === undefined) {
-    throw nodeError(
-      "UnsupportedQuantisation",
-      node,
-      "the scale and zero point must be one constant for the whole tensor",
-    );
-  }
-  const x = ctx.requantise(ctx.real(node.inputs[0]!, node), target);
-  ctx.define(node.outputs[0]!, { value: x.value, axes: x.axes });
-}
-
-/** The integers of a quantised model, seen as reals: nothing to compute. */
-export function lowerDequantize(ctx: LoweringContext, node: GraphNode): void {
-  const constant = dequantizedConstant(ctx, node);
-  if (constant !== undefined) {
-    const make = (): Lowered => ctx.realConstant(constant.dims, dequantised(constant));
-    ctx.defer(node.outputs[0]!, make);
-    return;
-  }
-  const held = quantizedFormat(ctx, node);
-  const x = ctx.get(node.inputs[0]!);
-  if (held === undefined || x.format !== undefined) {
-    throw nodeError(
-      "UnsupportedQuantisation",
-      node,
-      "the scale and zero point must be one constant for the whole tensor",
-    );
-  }
-  const real =
-    x.value.dtype === "i32" && held.zeroPoint === 0 && held.hi > 65_535
-      ? fromWide(ctx, node, x, held.scale as number)
-      : { value: x.value, axes: x.axes, format: held };
-  ctx.define(node.outputs[0]!, real);
-}
-
-/**
- * Integers of 32 bits and more, as many of them as the calibrated range asks for: readers narrow
- * a value by the interval of its integers.
- * @param unit what an integer of 1 stands for
- */
-function fromWide(ctx: LoweringContext, node: GraphNode, x: Lowered, unit: number): Real {
-  const range = ctx.rangeOf(node.outputs[0]!);
-  const { headroom } = ctx.profile.activation;
-  const reach =
-    range === undefined
-      ? WIDEST
-      : (Math.max(Math.abs(range.min), Math.abs(range.max)) * headroom) / unit;
-  const scale = reach <= WIDEST ? unit : roundScale((unit * reach) / WIDEST);
-  const limit = Math.min(Math.ceil((reach * unit) / scale), WIDEST);
-  const held = limit <= 32_767 ? format("i16", scale) : format("i32", scale, 0, [-limit, limit]);
-  return { value: ctx.rescaled(x, unit / scale, held), axes: x.axes, format: held };
-}
-
-/** The greatest integer of 24 bits, which contractions and sums of 32 bits still take. */
-const WIDEST = 0x7fffff;
 
 const exactly = (axes: readonly number[], value: FixedValue): Real => ({
   value,

@@ -34,6 +34,8 @@ const I16: Width = { dtype: "i16", bits: 16, headroom: 2 };
 const I8: Width = { dtype: "i8", bits: 8, headroom: 1 };
 /** Sums of 2^16 products of 24 by 24 bits stay within i64. */
 const I32: Width = { dtype: "i32", bits: 24, headroom: 2 };
+/** Reals that are quantised when running, and scales: what a float32 holds, in any profile. */
+export const SINGLE = I32;
 
 /**
  * Values whose ratios, roots or differences matter more than their sizes: see `wideValues.ts`. Two

@@ -1,5 +1,4 @@
 /** Which operators there are, and how each is lowered. */
-import type { GraphNode } from "../graph.js";
 import { floatAttribute, operatorName } from "../graph.js";
 import type { Refusal, Support } from "../listUnsupported.js";
 import type { LoweringContext } from "./context.js";
@@ -9,11 +8,9 @@ import { lowerConv, lowerConvTranspose } from "./convolution.js";
 import {
   lowerCast,
   lowerClamp,
-  lowerDequantize,
   lowerExtreme,
   lowerPRelu,
   lowerProduct,
-  lowerQuantize,
   lowerSigned,
   lowerSum,
   lowerUnary,
@@ -28,6 +25,7 @@ import {
   lowerTranspose,
 } from "./movement.js";
 import { lowerPad } from "./pad.js";
+import { quantisedRules } from "./quantisedRules.js";
 import { recurrentRules } from "./recurrent.js";
 import {
   lowerArg,
@@ -52,7 +50,6 @@ const RULES: Readonly<Record<string, Rule>> = {
   Concat: lowerConcat,
   Conv: lowerConv,
   ConvTranspose: lowerConvTranspose,
-  DequantizeLinear: lowerDequantize,
   Expand: lowerExpand,
   Gather: lowerGather,
   Gemm: lowerGemm,
@@ -67,7 +64,6 @@ const RULES: Readonly<Record<string, Rule>> = {
   Neg: (ctx, node) => lowerSigned(ctx, node, "neg"),
   PRelu: lowerPRelu,
   Pad: lowerPad,
-  QuantizeLinear: lowerQuantize,
   ReduceMax: (ctx, node) => lowerReduce(ctx, node, "max"),
   ReduceMean: (ctx, node) => lowerReduce(ctx, node, "mean"),
   ReduceMin: (ctx, node) => lowerReduce(ctx, node, "min"),
@@ -81,6 +77,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   Sum: (ctx, node) => lowerSum(ctx, node, 1),
   Transpose: lowerTranspose,
   ...divisionRules,
+  ...quantisedRules,
   "aivm.Linear": lowerMatMul,
   "aivm.Unary": lowerUnary,
   ...recurrentRules,

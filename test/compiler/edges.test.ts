@@ -369,15 +369,6 @@ const REFUSED: readonly (OperatorCase & { readonly code: string })[] = [
     },
   },
   {
-    name: "activations quantised by channel",
-    code: "UnsupportedQuantisation",
-    inputs: IMAGE,
-    build: (b) => {
-      reals(b, "s", [4], [0.1, 0.2, 0.3, 0.4]).node("QuantizeLinear", ["x", "s"], ["q"]);
-      b.node("DequantizeLinear", ["q", "s"], ["y"]);
-    },
-  },
-  {
     name: "an infinite constant",
     code: "NotFinite",
     inputs: IMAGE,

@@ -6,6 +6,7 @@ import { MOVEMENT_EXPANSIONS } from "./normalise/movementExpansions.js";
 import { MOVEMENT_NORMALISERS } from "./normalise/movementNormalisers.js";
 import type { Normaliser } from "./normalise/normaliser.js";
 import { REAL_NORMALISERS } from "./normalise/realNormalisers.js";
+import { RESIZE_NORMALISERS } from "./normalise/resizeNormalisers.js";
 import { WINDOW_NORMALISERS } from "./normalise/windowNormalisers.js";
 import type { NodeView } from "./shapes/nodeView.js";
 
@@ -13,6 +14,7 @@ const NORMALISERS: ReadonlyMap<string, Normaliser> = new Map([
   ...Object.entries(ELEMENTWISE_NORMALISERS),
   ...Object.entries(MOVEMENT_NORMALISERS),
   ...Object.entries(MOVEMENT_EXPANSIONS),
+  ...Object.entries(RESIZE_NORMALISERS),
   ...Object.entries(REAL_NORMALISERS),
   ...Object.entries(CONTRACTION_EXPANSIONS),
   ...Object.entries(WINDOW_NORMALISERS),
@@ -39,7 +41,7 @@ const NORMALISERS: ReadonlyMap<string, Normaliser> = new Map([
  * | Gather, GatherElements | x, indices | `axis` |
  * | Pad | x | `pads` (begin of every axis, then end of every axis; may be negative), `mode`, `value` |
  * | Tile | x | `repeats`; only where the rank of x is not known. Else Tile becomes Reshapes and Expands |
- * | Resize | x | `scales` (one an axis), `mode` nearest, linear or cubic, `coordinate_transformation_mode`, `nearest_mode`, `cubic_coeff_a`, `exclude_outside`, `antialias`; sizes are the output's shape. Upsample is a Resize |
+ * | Resize | x | `scales` (one an axis), `mode` nearest, linear or cubic, `coordinate_transformation_mode`, `nearest_mode`, `cubic_coeff_a`, `exclude_outside`, `antialias`; `roi` and `extrapolation_value` for tf_crop_and_resize; sizes are the output's shape. Upsample is a Resize |
  * | DepthToSpace, SpaceToDepth, CenterCropPad | – | Reshapes and Transposes; Slice and Pad |
  * | ConstantOfShape | shape | `value`, one element; folded where the shape is known |
  * | Conv | x, w, bias? | `kernel_shape`, `strides`, `dilations` (one a spatial axis), `pads` (begins, then ends), `group`; no `auto_pad` |

@@ -383,17 +383,6 @@ const REFUSED: readonly (OperatorCase & { readonly code: string })[] = [
     inputs: IMAGE,
     build: (b) => reals(b, "w", [1, 4, 1, 1], [0, NaN, 1, 2]).node("Conv", ["x", "w"], ["y"]),
   },
-  {
-    name: "antialiasing",
-    code: "UnsupportedMode",
-    opset: 18,
-    inputs: IMAGE,
-    build: (b) =>
-      reals(b, "r", [4], [1, 1, 0.5, 0.5]).node("Resize", ["x", "", "r"], ["y"], {
-        mode: "linear",
-        antialias: 1,
-      }),
-  },
 ];
 
 describe("models that are refused", () => {

@@ -20,13 +20,13 @@ import {
   lowerExpand,
   lowerGather,
   lowerReshape,
-  lowerResize,
   lowerSlice,
   lowerTranspose,
 } from "./movement.js";
 import { lowerPad } from "./pad.js";
 import { quantisedRules } from "./quantisedRules.js";
 import { recurrentRules } from "./recurrent.js";
+import { lowerResize } from "./resize.js";
 import {
   lowerArg,
   lowerAveragePool,

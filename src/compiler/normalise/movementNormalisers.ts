@@ -1,4 +1,4 @@
-import { attribute, floatsAttribute, nodeError } from "../graph.js";
+import { attribute } from "../graph.js";
 import type { Dim, GraphNode, Shape } from "../graph.js";
 import { broadcastShapes, divideDims, productOfDims } from "../shapes/dims.js";
 import { MAX_RANK } from "../shapes/nodeView.js";
@@ -304,88 +304,6 @@ const pad: Normaliser = (view) => {
   return undefined;
 };
 
-/** `Upsample` and all versions of `Resize`. */
-const resize: Normaliser = (view) => {
-  const { node } = view;
-  const old = node.opType === "Upsample" || view.opset < 11;
-  const scalesInput = old ? 1 : 2;
-  const scales = floatsAttribute(node, "scales") ?? nonEmpty(view.numbers(scalesInput));
-  const sizes = old ? undefined : nonEmpty(view.contents(3));
-  const shape = view.shape(0);
-  if (shape === undefined || (scales === undefined && sizes === undefined)) return undefined;
-  const axes = (view.ints("axes") ?? shape.map((_, i) => i)).map((a) => view.axis(a, shape.length));
-
-  const result: Dim[] = [...shape];
-  const factors = shape.map(() => 1);
-  axes.forEach((axis, i) => {
-    const dim = shape[axis] ?? 1;
-    const name = `${node.outputs[0] ?? ""}_${String(axis)}`;
-    if (scales !== undefined) {
-      const scale = scales[i] ?? 1;
-      factors[axis] = scale;
-      // Runtimes multiply in float32, which brings 10·0.7f back to 7.
-      if (scale !== 1)
-        result[axis] = typeof dim === "number" ? Math.floor(Math.fround(dim * scale)) : name;
-    } else {
-      const size = sizes?.[i] ?? dim;
-      result[axis] = size;
-      if (typeof size === "number" && typeof dim === "number") factors[axis] = size / dim;
-      else if (size !== dim) factors[axis] = NaN;
-    }
-  });
-  if (factors.some((f) => Number.isNaN(f))) return undefined;
-  if (scales === undefined) keepAspect(view, shape, axes, result, factors);
-
-  const mode = view.string("mode", "nearest");
-  const coordinates = old
-    ? "asymmetric"
-    : view.string("coordinate_transformation_mode", "half_pixel");
-  if (coordinates === "tf_crop_and_resize") {
-    throw nodeError("UnsupportedOperator", node, "tf_crop_and_resize is not supported");
-  }
-  const unchanged = factors.every((f) => f === 1);
-  if (unchanged) become(node, "Identity");
-  else {
-    become(node, "Resize", {
-      mode: attribute.string(mode === "bilinear" ? "linear" : mode),
-      coordinate_transformation_mode: attribute.string(coordinates),
-      nearest_mode: attribute.string(
-        old ? "floor" : view.string("nearest_mode", "round_prefer_floor"),
-      ),
-      cubic_coeff_a: attribute.float(view.float("cubic_coeff_a", -0.75)),
-      exclude_outside: attribute.int(view.int("exclude_outside", 0)),
-      antialias: attribute.int(view.int("antialias", 0)),
-      scales: attribute.floats(factors),
-    });
-  }
-  declareOutput(view, result);
-  return undefined;
-};
-
-function nonEmpty<T>(values: readonly T[] | undefined): readonly T[] | undefined {
-  return values === undefined || values.length === 0 ? undefined : values;
-}
-
-/** Policies other than "stretch" use one scale for all axes that are resized. */
-function keepAspect(
-  view: NodeView,
-  shape: readonly Dim[],
-  axes: readonly number[],
-  result: Dim[],
-  factors: number[],
-): void {
-  const policy = view.string("keep_aspect_ratio_policy", "stretch");
-  if (policy === "stretch") return;
-  const among = axes.map((axis) => factors[axis] ?? 1);
-  const scale = policy === "not_larger" ? Math.min(...among) : Math.max(...among);
-  for (const axis of axes) {
-    const dim = shape[axis];
-    if (typeof dim !== "number") continue;
-    factors[axis] = scale;
-    result[axis] = Math.floor(dim * scale + 0.5);
-  }
-}
-
 const constantOfShape: Normaliser = (view) => {
   if (!view.node.attributes.has("value")) {
     const zero = { elementType: "float32", dims: [1], data: new Float64Array(1) } as const;
@@ -466,8 +384,6 @@ export const MOVEMENT_NORMALISERS: Readonly<Record<string, Normaliser>> = {
   Split: split,
   Concat: concat,
   Pad: pad,
-  Resize: resize,
-  Upsample: resize,
   ConstantOfShape: constantOfShape,
   Gather: withAxis(0),
   GatherElements: withAxis(0),

@@ -125,6 +125,8 @@ function constantFromContents(
   if (contents?.every((dim) => typeof dim === "number") !== true) return undefined;
   const numbers = contents as readonly number[];
   const dims = info.shape?.length === 0 ? [] : [numbers.length];
+  if (info.elementType === "bool")
+    return { elementType: "bool", dims, data: Uint8Array.from(numbers) };
   if (info.elementType === "int32")
     return { elementType: "int32", dims, data: Int32Array.from(numbers) };
   return { ...int64Vector(numbers), dims };

@@ -4,6 +4,7 @@ import { broadcastShapes, divideDims, productOfDims } from "../shapes/dims.js";
 import { MAX_RANK } from "../shapes/nodeView.js";
 import type { NodeView } from "../shapes/nodeView.js";
 import {
+  addedConstant,
   addedNode,
   become,
   becomeReshape,
@@ -168,7 +169,9 @@ const slice: Normaliser = (view) => {
     const start = starts[i] ?? 0;
     // An end that is the axis's own symbol means: to the end.
     const end = ends[i] === dim ? TO_THE_END : (ends[i] ?? TO_THE_END);
-    if (typeof start === "string" || typeof end === "string") return undefined;
+    if (typeof start === "string" || typeof end === "string") {
+      return kept.length === 0 && axes.length === 1 ? openSlice(view, axis, step) : undefined;
+    }
     if (step === 0) throw view.error("BadAttribute", "a step of 0");
     const resolved = typeof dim === "number" ? clampSlice(start, end, step, dim) : [start, end];
     const [from = 0, to = 0] = resolved;
@@ -188,6 +191,38 @@ const slice: Normaliser = (view) => {
   });
   return undefined;
 };
+
+/** A Slice in steps of 1 whose bounds follow from open dimensions: a Gather of a Range. */
+function openSlice(view: NodeView, axis: number, step: number): GraphNode[] | undefined {
+  const start = view.contents(1)?.[0];
+  if (step !== 1 || (typeof start === "number" && start < 0)) return undefined;
+  const scalar = (input: number, suffix: string): GraphNode =>
+    addedNode(
+      view,
+      suffix,
+      "Reshape",
+      [view.name(input)],
+      {},
+      {
+        elementType: view.elementType(input),
+        shape: [],
+      },
+    );
+  const [from, to] = [scalar(1, "start"), scalar(2, "end")];
+  const one = addedConstant(view, "step", {
+    elementType: view.elementType(1) ?? "int64",
+    dims: [],
+    data: view.elementType(1) === "int32" ? Int32Array.of(1) : BigInt64Array.of(1n),
+  });
+  const bounds = [...from.outputs, ...to.outputs, one];
+  const info = { elementType: view.elementType(1), shape: undefined };
+  const indices = addedNode(view, "indices", "Range", bounds, {}, info);
+  const { node } = view;
+  node.opType = "Gather";
+  node.attributes = new Map([["axis", attribute.int(axis)]]);
+  node.inputs = [view.name(0), ...indices.outputs];
+  return [from, to, indices, node];
+}
 
 /** Bounds counted from the front and inside the axis; −1 as the end of a falling slice is "before 0". */
 export function clampSlice(

@@ -64,6 +64,24 @@ const RULES: ReadonlyMap<string, ContentsRule> = new Map(
       if (typeof b !== "number" || b <= 0) return undefined;
       return typeof a === "number" ? Math.trunc(a / b) : floorDivideDim(a, b);
     }),
+    // Booleans are 0 and 1. A size is not negative, so it equals no negative number.
+    Equal: elementwise((a, b) => {
+      if (a === b) return 1;
+      if (typeof a === "number" && typeof b === "number") return 0;
+      return (typeof a === "number" && a < 0) || (typeof b === "number" && b < 0) ? 0 : undefined;
+    }),
+    Where: (view) => {
+      const [condition, a, b] = [0, 1, 2].map((i) => view.contents(i));
+      if (condition === undefined || a === undefined || b === undefined) return undefined;
+      const length = Math.max(condition.length, a.length, b.length);
+      const at = (list: readonly Dim[], i: number): Dim | undefined =>
+        list.length === 1 ? list[0] : list[i];
+      const picked = Array.from({ length }, (_, i) => {
+        const choice = at(condition, i);
+        return typeof choice === "number" ? at(choice === 0 ? b : a, i) : undefined;
+      });
+      return picked.every((dim) => dim !== undefined) ? picked : undefined;
+    },
     ReduceProd: (view) => {
       const from = view.contents(0);
       return from === undefined ? undefined : [productOfDims(from)];
@@ -77,7 +95,8 @@ const RULES: ReadonlyMap<string, ContentsRule> = new Map(
  */
 export function inferContents(view: NodeView): readonly Dim[] | undefined {
   const { elementType, shape } = view.output(0);
-  if (elementType !== "int64" && elementType !== "int32") return undefined;
+  if (elementType !== "int64" && elementType !== "int32" && elementType !== "bool")
+    return undefined;
   if (view.node.domain !== "" || shape === undefined || shape.length > 1) return undefined;
   const contents = RULES.get(view.node.opType)?.(view);
   const count = shape.length === 0 ? 1 : shape[0];

@@ -2,7 +2,7 @@ import type { Dim, ElementType, ValueInfo } from "../graph.js";
 import { floatsAttribute, intAttribute, tensorAttribute } from "../graph.js";
 import { commonType } from "./elementwiseRules.js";
 import { elementTypeOf } from "../onnx/tensor.js";
-import { addDims, floorDivideDim, multiplyDims } from "./dims.js";
+import { addDims, ceilDivideDim, floorDivideDim, multiplyDims, subtractDims } from "./dims.js";
 import type { NodeView, ShapeRule } from "./nodeView.js";
 
 /** The result's shape is what normalisation wrote down, or what the model declares. */
@@ -169,12 +169,16 @@ const constantOfShape: ShapeRule = (view) => {
 };
 
 const range: ShapeRule = (view) => {
-  const [start, limit, delta] = [0, 1, 2].map((i) => view.numbers(i)?.[0]);
-  const known = start !== undefined && limit !== undefined && delta !== undefined;
-  const count = known
-    ? Math.max(0, Math.ceil((limit - start) / delta))
-    : `${view.node.outputs[0] ?? ""}_0`;
-  return [{ elementType: view.elementType(0), shape: [count] }];
+  const [start, limit, delta] = [0, 1, 2].map((i) => view.numbers(i)?.[0] ?? view.contents(i)?.[0]);
+  const elementType = view.elementType(0);
+  if (typeof delta === "number" && start !== undefined && limit !== undefined) {
+    const [from, to, by] = delta < 0 ? [limit, start, -delta] : [start, limit, delta];
+    const known = typeof from === "number" && typeof to === "number";
+    if (known) return [{ elementType, shape: [Math.max(0, Math.ceil((to - from) / by))] }];
+    if (Number.isInteger(by))
+      return [{ elementType, shape: [ceilDivideDim(subtractDims(to, from), by)] }];
+  }
+  return [{ elementType, shape: [`${view.node.outputs[0] ?? ""}_0`] }];
 };
 
 const resize: ShapeRule = (view) => {

@@ -140,10 +140,10 @@ export class NodeView {
   }
 }
 
-/** Integer scalars and vectors short enough to be shapes, axes or indices of dimensions. */
+/** Scalars and vectors of integers and booleans short enough to be shapes, axes or indices of dimensions. */
 export function isShapeLike(constant: ConstantTensor): boolean {
   return (
-    (constant.elementType === "int64" || constant.elementType === "int32") &&
+    ["int64", "int32", "bool"].includes(constant.elementType) &&
     constant.dims.length <= 1 &&
     constant.data.length <= MAX_RANK
   );

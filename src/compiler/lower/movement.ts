@@ -1,6 +1,6 @@
 /** Operators that move, join and resample values. */
 import type { GraphNode } from "../graph.js";
-import { constantNumbers, intAttribute, intsAttribute, nodeError } from "../graph.js";
+import { intAttribute, intsAttribute, nodeError } from "../graph.js";
 import type { LoweringContext } from "./context.js";
 import type { Format, Lowered, Real } from "./real.js";
 import { identityAxes, maxScale, sameFormat } from "./real.js";
@@ -148,26 +148,5 @@ export function lowerExpand(ctx: LoweringContext, node: GraphNode): void {
   const shape = ctx.shapeOf(node.outputs[0]!);
   const x = ctx.logical(plain(ctx, ctx.get(node.inputs[0]!)));
   const value = ctx.expanded(x.value, shape);
-  ctx.define(node.outputs[0]!, { ...x, value, axes: identityAxes(shape.length) });
-}
-
-export function lowerGather(ctx: LoweringContext, node: GraphNode): void {
-  const axis = intAttribute(node, "axis") ?? 0;
-  const x = ctx.logical(plain(ctx, ctx.get(node.inputs[0]!)));
-  const indices = ctx.requireConstant(node, 1);
-  const dim = ctx.shapeOf(node.inputs[0]!)[axis];
-  if (typeof dim !== "number")
-    throw nodeError("OpenDimension", node, "the gathered axis must be of known size");
-  const positive = constantNumbers(indices).map((i) => (i < 0 ? i + dim : i));
-  if (positive.some((i) => i < 0 || i >= dim))
-    throw nodeError("BadIndex", node, `an index lies outside the axis of ${String(dim)}`);
-  const shape = ctx.shapeOf(node.outputs[0]!);
-  const value = ctx.builder.op(
-    "gather",
-    { axis },
-    [x.value, ctx.builder.constant("i32", indices.dims, positive)],
-    x.value.dtype,
-    shape,
-  );
   ctx.define(node.outputs[0]!, { ...x, value, axes: identityAxes(shape.length) });
 }

@@ -5,9 +5,10 @@ import { intAttribute, intsAttribute, isFloat, nodeError } from "../graph.js";
 import { productOfDims } from "../shapes/dims.js";
 import { functions } from "../elementary.js";
 import type { LoweringContext } from "./context.js";
-import { integerDtype } from "./dtypes.js";
 import { finish } from "./finish.js";
+import { defineIntegers, inOrder } from "./gathering.js";
 import { functionTable } from "./functionTable.js";
+import { IndexMath } from "./indexMath.js";
 import type { Real } from "./real.js";
 import { channelsLast, format, mapScale, maxScale, scaleAt, scaleRatio } from "./real.js";
 import { roundScale } from "./scale.js";
@@ -250,21 +251,15 @@ function dividedByOpen(
 }
 
 export function lowerArg(ctx: LoweringContext, node: GraphNode, op: "argmax" | "argmin"): void {
-  if ((intAttribute(node, "select_last_index") ?? 0) === 1)
-    throw nodeError("UnsupportedMode", node, "the last of equals is not supported");
-  const { builder } = ctx;
+  const math = new IndexMath(ctx, node);
   const axis = intAttribute(node, "axis")!;
-  const source = ctx.get(node.inputs[0]!);
-  const x = ctx.logical(
-    source.format === undefined || typeof source.format.scale === "number"
-      ? source
-      : ctx.requantise(source as Real, { ...source.format, scale: maxScale(source.format.scale) }),
-  );
-  const kept = x.value.shape.map((dim, i) => (i === axis ? 1 : dim));
-  const index = builder.op(op, { axis }, [x.value], "i32", kept);
-  const value = builder.op("cast", { dtype: integerDtype("int64") }, [index], "i64", kept);
-  const shape = ctx.shapeOf(node.outputs[0]!);
-  ctx.define(node.outputs[0]!, { value: ctx.reshaped(value, shape), axes: shape.map((_, i) => i) });
+  const x = inOrder(ctx, node.inputs[0]!).value;
+  const last = intAttribute(node, "select_last_index") === 1;
+  const kept = x.shape.map((dim, i) => (i === axis ? 1 : dim));
+  const found = math.op(op, { axis }, [last ? math.reversed(x, axis) : x], "i32", kept);
+  const end = (): FixedValue => math.arithmetic("sub", math.sizeOf(x, axis), math.scalar(1));
+  const index = last ? math.arithmetic("sub", end(), found) : found;
+  defineIntegers(ctx, node.outputs[0]!, math.cast(index, "i64"));
 }
 
 /**

@@ -15,14 +15,8 @@ import {
   lowerSum,
   lowerUnary,
 } from "./elementwise.js";
-import {
-  lowerConcat,
-  lowerExpand,
-  lowerGather,
-  lowerReshape,
-  lowerSlice,
-  lowerTranspose,
-} from "./movement.js";
+import { indexingRefusals, indexingRules } from "./indexing.js";
+import { lowerConcat, lowerExpand, lowerReshape, lowerSlice, lowerTranspose } from "./movement.js";
 import { lowerPad } from "./pad.js";
 import { quantisedRules } from "./quantisedRules.js";
 import { recurrentRules } from "./recurrent.js";
@@ -51,7 +45,6 @@ const RULES: Readonly<Record<string, Rule>> = {
   Conv: lowerConv,
   ConvTranspose: lowerConvTranspose,
   Expand: lowerExpand,
-  Gather: lowerGather,
   Gemm: lowerGemm,
   GlobalAveragePool: (ctx, node) => lowerGlobalPool(ctx, node, "mean"),
   GlobalMaxPool: (ctx, node) => lowerGlobalPool(ctx, node, "max"),
@@ -77,6 +70,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   Sum: (ctx, node) => lowerSum(ctx, node, 1),
   Transpose: lowerTranspose,
   ...divisionRules,
+  ...indexingRules,
   ...quantisedRules,
   "aivm.Linear": lowerMatMul,
   "aivm.Unary": lowerUnary,
@@ -88,7 +82,9 @@ const RULES: Readonly<Record<string, Rule>> = {
  * all of it is said at once, before the long work. Operators without a rule may have one too, to say
  * why they cannot have a meaning in integers.
  */
-const REFUSALS: Readonly<Record<string, Refusal>> = {};
+const REFUSALS: Readonly<Record<string, Refusal>> = {
+  ...indexingRefusals,
+};
 
 /** Operators that can be lowered. */
 export const SUPPORTED: ReadonlySet<string> = new Set(Object.keys(RULES));

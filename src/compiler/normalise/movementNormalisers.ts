@@ -422,6 +422,7 @@ export const MOVEMENT_NORMALISERS: Readonly<Record<string, Normaliser>> = {
   ConstantOfShape: constantOfShape,
   Gather: withAxis(0),
   GatherElements: withAxis(0),
+  Scatter: withAxis(0),
   ScatterElements: withAxis(0),
   LayerNormalization: withAxis(-1),
   LpNormalization: withAxis(-1),

@@ -234,5 +234,4 @@ export const MOVEMENT_RULES: Readonly<Record<string, ShapeRule>> = {
     return [{ elementType: "int64", shape: part === undefined ? undefined : [part.length] }];
   },
   Size: () => [{ elementType: "int64", shape: [] }],
-  Compress: (view) => [{ elementType: view.elementType(0), shape: undefined }],
 };

@@ -185,7 +185,6 @@ describe("the operators", () => {
     LayerNormalization: () => on("LayerNormalization", "x", "s").constant("s", floats(6)),
     Less: () => on("Less", "x", "z"),
     Pow: () => on("Pow", "x", "z"),
-    TopK: () => model().constant("k", integers(2)).node("TopK", ["x", "k"], ["y", "i"]),
     Where: () => on("Where", "c", "x", "z").input("c", "bool", [1, 4, 6, 6]),
   };
 

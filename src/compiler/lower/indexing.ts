@@ -3,7 +3,7 @@ import type { Graph, GraphNode } from "../graph.js";
 import type { Refusal } from "../listUnsupported.js";
 import { gatheringRules } from "./gathering.js";
 import { maskRules } from "./masks.js";
-import type { Rule } from "./rules.js";
+import type { Rule } from "./rule.js";
 import { scatteringRules } from "./scattering.js";
 import { sortingRules } from "./sorting.js";
 

@@ -74,7 +74,6 @@ function lowerNonZero(ctx: LoweringContext, node: GraphNode): void {
 
 /** Slices that a condition chooses; of the flat tensor without an axis. */
 function lowerCompress(ctx: LoweringContext, node: GraphNode): void {
-  const math = new IndexMath(ctx, node);
   const source = inOrder(ctx, node.inputs[0]!);
   const axis = intAttribute(node, "axis");
   const name = node.outputs[0]!;

@@ -76,6 +76,7 @@ function epilogue(fields) {
     multiplier: 0,
     shift: 0,
     uniformShift: 0,
+    small: 0,
     channelMask: -1,
     type: I32,
     table: 0,

@@ -167,7 +167,8 @@ function run(
   const values = clamped(union(a.interval, { lo: pad, hi: pad }), { lo: -most, hi: most });
   const bias = pending.bias === undefined ? 0 : magnitude(pending.bias.interval);
   // Doubles: rounding is far below the factor of two that is kept free.
-  if (bias > 0 && k * magnitude(values) * magnitude(b.interval) + bias > 2 ** 62) return undefined;
+  const sum = k * magnitude(values) * magnitude(b.interval) + bias;
+  if (bias > 0 && sum > 2 ** 62) return undefined;
   const { sums, runs } = packed.plan(values, b, pending.bias);
   const wide = sums !== SUMS.i32;
   if (bias > 0 && accumulator === "i32" && wide) return undefined;
@@ -195,7 +196,7 @@ function run(
   eachProduct((product) => {
     if (channel !== product.channel) {
       channel = product.channel;
-      writeSteps(engine, epilogueAt, pending, parameters, accumulator, channel);
+      writeSteps(engine, epilogueAt, pending, parameters, accumulator, sum, channel);
     }
     writeContraction(engine.heap.words, contractionAt, {
       m: product.m,

@@ -106,6 +106,8 @@ export interface Epilogue {
   shift: Address;
   /** From `planRescale`. */
   uniformShift: number;
+  /** 1 if what is rescaled, its bias included, is within ±2^47; else 0. */
+  small: number;
   /** −1: parameters per channel; 0: one for all. */
   channelMask: number;
   /** dtype code after the rescale; without one that of the accumulator, i32 or i64. */
@@ -128,6 +130,7 @@ const EPILOGUE = [
   "multiplier",
   "shift",
   "uniformShift",
+  "small",
   "channelMask",
   "type",
   "table",
@@ -223,6 +226,8 @@ export interface RescalePlan {
 /** The least common shift that vector kernels take, by the width of what is rescaled. */
 const LEAST_SHIFT = { upTo16: 17, wider: 32 } as const;
 export type SourceWidth = keyof typeof LEAST_SHIFT;
+/** The shift for which 64-bit sources have a faster kernel: see `small` of an epilogue. */
+const SMALL_SHIFT = 48;
 
 /**
  * Equal factors m/2^s with one shift of at least 32, which is what the vector kernels want: they keep
@@ -256,11 +261,12 @@ function planFrom(
     most = Math.min(most, s + Math.clz32(m) - 1);
   }
   if (least > most) return { multipliers: Int32Array.from(multipliers), uniformShift: 0 };
+  const uniformShift = least <= SMALL_SHIFT && SMALL_SHIFT <= most ? SMALL_SHIFT : least;
   return {
     multipliers: Int32Array.from(multipliers, (m, i) => {
-      const up = least - shifts[i]!;
+      const up = uniformShift - shifts[i]!;
       return m === 0 ? 0 : up < 0 ? m >> -up : m << up;
     }),
-    uniformShift: least,
+    uniformShift,
   };
 }

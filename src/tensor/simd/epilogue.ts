@@ -107,13 +107,17 @@ export function channelParameters(
   return engine.packed.get(owner, key, () => build(engine, steps, wide, columns, source));
 }
 
-/** Writes the epilogue of `steps` for channels from `first`. */
+/** Of sums within it there is a faster way to rescale: `small` of an epilogue. */
+const SMALL = 2 ** 47;
+
+/** Writes the epilogue of `steps` for channels from `first`; sums with their bias are at most `most`. */
 export function writeSteps(
   engine: Engine,
   at: Address,
   { rescale, table }: Steps,
   parameters: ChannelParameters,
   accumulator: "i32" | "i64",
+  most: number,
   first = 0,
 ): void {
   const { bias, biasBytes, multiplier, shift, uniformShift, perChannel } = parameters;
@@ -126,6 +130,7 @@ export function writeSteps(
     multiplier: multiplier === 0 ? 0 : multiplier + channel * 4,
     shift: shift === 0 ? 0 : shift + channel,
     uniformShift,
+    small: most <= SMALL ? 1 : 0,
     channelMask: perChannel ? -1 : 0,
     type: DTYPE_INFO[rescale?.output.dtype ?? accumulator].code,
     table: table === undefined ? 0 : engine.addressOf(table.table),

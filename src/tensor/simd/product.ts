@@ -23,8 +23,9 @@ export function multiply(engine: Engine, pending: Pending): Storage | undefined 
   const { a, b, attributes, shape } = base as MulWide;
   const { accumulator } = attributes;
   const most = accumulator === "i32" ? 0x7fffffff : Number(1n << 62n);
-  const sum = magnitude(a.interval) * magnitude(b.interval);
-  if (bias !== undefined && sum + magnitude(bias.interval) > most) return undefined;
+  const product = magnitude(a.interval) * magnitude(b.interval);
+  const sum = product + (bias === undefined ? 0 : magnitude(bias.interval));
+  if (bias !== undefined && sum > most) return undefined;
 
   const { wasm } = engine;
   const plain = bias === undefined && rescale === undefined;
@@ -41,7 +42,8 @@ export function multiply(engine: Engine, pending: Pending): Storage | undefined 
   const dtype = dtypeOf(pending);
   const out = engine.allocate(dtype, shape);
   if (parameters !== undefined) {
-    writeSteps(engine, engine.arguments, { bias, rescale } as Pending, parameters, accumulator);
+    const steps = { bias, rescale } as Pending;
+    writeSteps(engine, engine.arguments, steps, parameters, accumulator, sum);
   }
 
   const [aInfo, bInfo] = [DTYPE_INFO[a.dtype], DTYPE_INFO[b.dtype]];

@@ -10,7 +10,7 @@ import type { ChannelParameters } from "./epilogue.js";
 import { channelParameters, writeSteps } from "./epilogue.js";
 import { onHost } from "./host.js";
 import type { Interval } from "./interval.js";
-import { interval } from "./interval.js";
+import { interval, magnitude } from "./interval.js";
 import type { PendingRescale, PendingTable, SimdTensor } from "./tensor.js";
 import { boundsOf, sumsAreShort } from "./values.js";
 
@@ -23,6 +23,7 @@ function writeScalar(
   shift: number,
   output: RescaleOutput,
   source: SourceWidth,
+  most: number,
 ): void {
   const at = engine.arguments;
   const factors = at + EPILOGUE_BYTES;
@@ -39,7 +40,7 @@ function writeScalar(
     perChannel: false,
     dispose: () => {},
   };
-  writeSteps(engine, at, { rescale: { multiplier, shift, output } }, parameters, "i32");
+  writeSteps(engine, at, { rescale: { multiplier, shift, output } }, parameters, "i32", most);
 }
 
 /** Rescales a tensor, now. */
@@ -51,13 +52,14 @@ export function rescaleStored(
   const source = engine.addressOf(x);
   const { code, bytes } = DTYPE_INFO[x.dtype];
   const width = bytes <= 2 ? "upTo16" : "wider";
+  const most = magnitude(x.interval);
   if (typeof multiplier === "number" && typeof shift === "number") {
     if (bytes <= 2 && planRescale([multiplier], [shift], width).uniformShift === 0) {
       // A negative factor, or a great one: only a weighted sum has vectors for it.
       return rescaleAdd(engine, x, x, { a: multiplier, b: 0 }, shift, output, x.shape);
     }
     const result = engine.make(output.dtype, x.shape, interval(output.lo, output.hi));
-    writeScalar(engine, multiplier, shift, output, width);
+    writeScalar(engine, multiplier, shift, output, width, most);
     engine.wasm.rescale(engine.arguments, code, source, 1, x.count, engine.addressOf(result));
     return result;
   }
@@ -70,7 +72,7 @@ export function rescaleStored(
     const steps = { rescale: { multiplier, shift, output } };
     const owner = engine.storageOf(m);
     const parameters = channelParameters(engine, owner, steps, false, columns, width);
-    writeSteps(engine, engine.arguments, steps, parameters, "i32");
+    writeSteps(engine, engine.arguments, steps, parameters, "i32", most);
     const rows = x.count / columns;
     engine.wasm.rescale(engine.arguments, code, source, rows, columns, engine.addressOf(result));
     engine.packed.trim();
@@ -89,6 +91,7 @@ export function rescaleStored(
         Number(shifts[s.count === 1 ? 0 : row]),
         output,
         width,
+        most,
       );
       engine.wasm.rescale(
         engine.arguments,

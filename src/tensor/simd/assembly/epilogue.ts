@@ -19,6 +19,8 @@ export class Epilogue {
   shift: usize;
   /** A shift common to all channels, 32..62 (from 17 for sources of up to 16 bits), if no multiplier is negative; else 0. */
   uniformShift: i32;
+  /** Not 0: what is rescaled, its bias included, is within ±2^47. */
+  small: i32;
   /** −1: parameters per channel; 0: parameters of the tensor. */
   channelMask: i32;
   /** dtype after the rescale (the accumulator as it is: I32 or I64). */
@@ -70,8 +72,23 @@ function storeLate<T>(dst: usize, y: v128, lo: v128, hi: v128, zero: v128): void
 }
 
 /**
- * Eight elements of at most 32 bits, those of up to 16 times 2^lift, with a shift of t + 32. `lo`, `hi` and `zero` are i16 lanes for
- * `storeLate` if `late`, else i32 lanes, with bounds for what the zero point is added to.
+ * Eight results before zero point and bounds, which are i16 lanes for `storeLate` if `late`, else i32
+ * lanes, with bounds for what the zero point is added to.
+ */
+@inline
+function storeBounded<T>(dst: usize, y0: v128, y1: v128, late: bool, lo: v128, hi: v128, zero: v128): void {
+  if (late) {
+    storeLate<T>(dst, i16x8.narrow_i32x4_s(y0, y1), lo, hi, zero);
+    return;
+  }
+  y0 = i32x4.min_s(i32x4.max_s(y0, lo), hi);
+  y1 = i32x4.min_s(i32x4.max_s(y1, lo), hi);
+  store8<T>(dst, i32x4.add(y0, zero), i32x4.add(y1, zero));
+}
+
+/**
+ * Eight elements of at most 32 bits, those of up to 16 times 2^lift, with a shift of t + 32, stored as
+ * `storeBounded` does.
  */
 @inline
 function rescaleNarrow<S, T>(
@@ -99,39 +116,63 @@ function rescaleNarrow<S, T>(
   );
   y0 = i32x4.shr_s(y0, t);
   y1 = i32x4.shr_s(y1, t);
-  if (late) {
-    storeLate<T>(dst, i16x8.narrow_i32x4_s(y0, y1), lo, hi, zero);
-    return;
-  }
-  y0 = i32x4.min_s(i32x4.max_s(y0, lo), hi);
-  y1 = i32x4.min_s(i32x4.max_s(y1, lo), hi);
-  store8<T>(dst, i32x4.add(y0, zero), i32x4.add(y1, zero));
+  storeBounded<T>(dst, y0, y1, late, lo, hi, zero);
+}
+
+/** Words of two i64 each, with their bias. */
+@inline
+function withBias(src: usize, bias: usize): v128 {
+  const x = v128.load(src);
+  return bias ? i64x2.add(x, v128.load(bias)) : x;
 }
 
 /**
- * Four i64 to i32. With x = H·2^32 + L, `(x·m + 2^(s−1)) >> s` is
- * `(H·m + ((L·m + 2^(s−1)) >> 32)) >> (s − 32)`, whose parts fit 64 bits for every x and m ≥ 0.
- * The bounds, shifted by t, come before the last shift: then only its low words matter.
+ * Two products of i64 (their low and high words) and m ≥ 0, over 2^32. With x = H·2^32 + L,
+ * `(x·m + 2^(s−1)) >> s` is `(H·m + ((L·m + 2^(s−1)) >> 32)) >> (s − 32)`, whose parts fit 64 bits.
+ */
+@inline
+function scaled(low: v128, high: v128, m: v128, half: v128, upper: bool): v128 {
+  return upper
+    ? i64x2.add(
+        i64x2.shr_u(i64x2.add(i64x2.extmul_high_i32x4_u(low, m), half), 32),
+        i64x2.extmul_high_i32x4_s(high, m),
+      )
+    : i64x2.add(
+        i64x2.shr_u(i64x2.add(i64x2.extmul_low_i32x4_u(low, m), half), 32),
+        i64x2.extmul_low_i32x4_s(high, m),
+      );
+}
+
+/**
+ * Four i64 to i32. The bounds, shifted by t, come before the last shift: then only its low words
+ * matter.
  */
 @inline
 function rescaleWide4(
   src: usize, bias: usize, m: v128, half: v128, t: i32, lo: v128, hi: v128,
 ): v128 {
-  let x0 = v128.load(src), x1 = v128.load(src, 16);
-  if (bias) {
-    x0 = i64x2.add(x0, v128.load(bias));
-    x1 = i64x2.add(x1, v128.load(bias, 16));
-  }
+  const x0 = withBias(src, bias), x1 = withBias(src + 16, bias ? bias + 16 : 0);
   const low = lowWords(x0, x1), high = highWords(x0, x1);
-  let y0 = i64x2.shr_u(i64x2.add(i64x2.extmul_low_i32x4_u(low, m), half), 32);
-  let y1 = i64x2.shr_u(i64x2.add(i64x2.extmul_high_i32x4_u(low, m), half), 32);
-  y0 = i64x2.add(y0, i64x2.extmul_low_i32x4_s(high, m));
-  y1 = i64x2.add(y1, i64x2.extmul_high_i32x4_s(high, m));
+  let y0 = scaled(low, high, m, half, false);
+  let y1 = scaled(low, high, m, half, true);
   y0 = v128.bitselect(lo, y0, i64x2.gt_s(lo, y0));
   y1 = v128.bitselect(lo, y1, i64x2.gt_s(lo, y1));
   y0 = v128.bitselect(hi, y0, i64x2.gt_s(y0, hi));
   y1 = v128.bitselect(hi, y1, i64x2.gt_s(y1, hi));
   return lowWords(i64x2.shr_u(y0, t), i64x2.shr_u(y1, t));
+}
+
+/** The shift at which results of factors below 2^31 and sums within ±2^47 fit 32 bits, whatever they are. */
+const SMALL_SHIFT: i32 = 48;
+
+/** Four i64 within ±2^47 to i32, with a shift of 48: no bounds are needed, and V8 likes constants. */
+@inline
+function rescaleSmall4(src: usize, bias: usize, m: v128, half: v128): v128 {
+  const x0 = withBias(src, bias), x1 = withBias(src + 16, bias ? bias + 16 : 0);
+  const low = lowWords(x0, x1), high = highWords(x0, x1);
+  const y0 = i64x2.shr_u(scaled(low, high, m, half, false), SMALL_SHIFT - 32);
+  const y1 = i64x2.shr_u(scaled(low, high, m, half, true), SMALL_SHIFT - 32);
+  return lowWords(y0, y1);
 }
 
 function rescaleBlock<S, T>(
@@ -151,7 +192,8 @@ function rescaleBlock<S, T>(
   const t = uniform + lift - 32;
   const half = i64x2.splat(<i64>1 << (uniform + lift - 1));
   // What saturates to i16 before the zero point is added must saturate after it too.
-  const late = sizeof<S>() < 8 && (sizeof<T>() == 1 || (sizeof<T>() == 2 && zero == 0));
+  const small: bool = sizeof<S>() == 8 && e.small != 0 && uniform == SMALL_SHIFT;
+  const late = (sizeof<S>() < 8 || small) && (sizeof<T>() == 1 || (sizeof<T>() == 2 && zero == 0));
   const zeros = late ? i16x8.splat(<i16>zero) : i32x4.splat(<i32>zero);
   const least = late ? i16x8.splat(<i16>lo) : i32x4.splat(<i32>max<i64>(below, i32.MIN_VALUE));
   const most = late ? i16x8.splat(<i16>hi) : i32x4.splat(<i32>min<i64>(above, i32.MAX_VALUE));
@@ -166,7 +208,11 @@ function rescaleBlock<S, T>(
   for (; rows > 0; --rows, src += ldSrc, dst += ldDst) {
     let s = src, d = dst, c = 0, m = firstM, bias = firstBias;
     for (; c < vectorCols; c += 8, m += nextM, bias += nextBias) {
-      if (sizeof<S>() == 8) {
+      if (sizeof<S>() == 8 && small) {
+        const y0 = rescaleSmall4(s, bias, v128.load(m), half);
+        const y1 = rescaleSmall4(s + 32, bias ? bias + 32 : 0, v128.load(m, 16), half);
+        storeBounded<T>(d, y0, y1, late, least, most, zeros);
+      } else if (sizeof<S>() == 8) {
         const y0 = rescaleWide4(s, bias, v128.load(m), half, t, lo64, hi64);
         const y1 = rescaleWide4(s + 32, bias ? bias + 32 : 0, v128.load(m, 16), half, t, lo64, hi64);
         store8<T>(d, i32x4.add(y0, zeros), i32x4.add(y1, zeros));

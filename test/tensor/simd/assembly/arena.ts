@@ -70,6 +70,7 @@ export class Arena {
       multiplier: 0,
       shift: 0,
       uniformShift: 0,
+      small: 0,
       channelMask: -1,
       type: DTYPE_INFO.i32.code,
       table: 0,

@@ -60,6 +60,49 @@ describe("rescale and tables on their own", () => {
     }
   });
 
+  it("rescales i64 within ±2^47 as any other", () => {
+    const END = 2n ** 47n;
+    const ends = [END, -END, END - 1n, 1n - END, 0n, 1n, -1n, 2n ** 32n - 1n, -(2n ** 32n)];
+    const x = BigInt64Array.from([
+      ...ends,
+      ...Array.from({ length: 24 }, () => random.big(47, true)),
+    ]);
+    const multipliers = [2 ** 31 - 1, 1, 0, 2 ** 30, 65535, random.between(1, 2 ** 31 - 1)];
+    for (const to of TYPES) {
+      const { min, max, bits, signed } = DTYPE_INFO[to];
+      const bounds = [[min, max] as const, [min / 2n, max / 3n] as const];
+      for (const [lo, hi] of bounds) {
+        for (const zeroPoint of [0n, min, max, random.big(bits, signed)]) {
+          for (const multiplier of multipliers) {
+            for (const bias of [0n, -(2n ** 20n)]) {
+              arena.reset();
+              const own = x.map((v) => v - bias);
+              const dst = arena.alloc(own.length * bytesOf(to));
+              const epilogue = arena.epilogue({
+                multiplier: arena.put(new Int32Array(own.length).fill(multiplier)),
+                shift: arena.put(new Int8Array(own.length).fill(48)),
+                uniformShift: 48,
+                small: 1,
+                bias: bias === 0n ? 0 : arena.put(new BigInt64Array(own.length).fill(bias)),
+                zeroPoint,
+                lo,
+                hi,
+                type: code(to),
+              });
+              kernels.rescale(epilogue, code("i64"), arena.put(own), 1, own.length, dst);
+              arena.check();
+              const wanted = Array.from(own, (v) => {
+                const y = (((v + bias) * BigInt(multiplier) + 2n ** 47n) >> 48n) + zeroPoint;
+                return y < lo ? lo : y > hi ? hi : y;
+              });
+              expect(arena.take(to, dst, own.length)).toEqual(wanted);
+            }
+          }
+        }
+      }
+    }
+  });
+
   it("looks up directly", () => {
     for (const from of ["u8", "i8", "i16"] as const) {
       for (const to of TYPES) {

@@ -51,3 +51,13 @@ export function warnIfMadeUp(terminal: Terminal, calibration: Calibration): void
       "         model may be far from accurate. Give real inputs with --samples PATH...",
   );
 }
+
+/** Says that onnxruntime could not run the model, where it could not. */
+export function warnIfEvaluated(terminal: Terminal, { engine, engineReason }: Calibration): void {
+  if (engine === undefined) return;
+  warn(
+    terminal,
+    "onnxruntime did not compute the ranges, our own evaluator did, which is slower and was checked less.\n" +
+      `         ${engineReason ?? ""}`,
+  );
+}

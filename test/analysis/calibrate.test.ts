@@ -5,6 +5,8 @@ import { formatCalibration, parseCalibration } from "../../src/analysis/calibrat
 import { madeUpSamples } from "../../src/analysis/madeUpSamples.js";
 import { observedModels } from "../../src/analysis/observedModels.js";
 import { selfContained } from "../../src/analysis/selfContained.js";
+import { importModel } from "../../src/compiler/importModel.js";
+import { optimise } from "../../src/compiler/optimise.js";
 import { describeModel } from "../../src/compiler/describe.js";
 import { ModelBuilder, tensor } from "../../src/compiler/onnx/modelBuilder.js";
 import { decodeModel, encodeModel } from "../../src/compiler/onnx/wire.js";
@@ -99,6 +101,87 @@ describe("calibrate", () => {
     expect((await calibrate(gather, [new Map([["i", index]])])).tensors["y"]?.max).toBe(4);
     const half = new Map([["i", floats([1], 0.5)]]);
     await fails(calibrate(gather, [half]), "BadSample", /"i" takes int64.*float32/);
+  });
+
+  it("measures what the normal form puts in the place of an operator", async () => {
+    // Before operator set 13, a Softmax runs over all axes from `axis` on: Reshapes around it.
+    const model = new ModelBuilder(11)
+      .input("x", "float32", [1, 2, 2])
+      .node("Softmax", ["x"], ["hot"], { axis: 1 })
+      .node("Neg", ["hot"], ["y"])
+      .output("y", "float32", [1, 2, 2])
+      .encode();
+    const lowered = optimise(importModel(model));
+    const invented = lowered.nodes
+      .flatMap(({ outputs }) => outputs)
+      .filter((name) => name.includes("#") && lowered.values.get(name)?.elementType === "float32");
+    expect(invented.length).toBeGreaterThan(0);
+    const input = new Map([["x", floats([1, 2, 2], 0, 0, 0, 0)]]);
+    const calibration = await calibrate(model, [input]);
+    expect(calibration.engine).toBeUndefined();
+    expect(calibration.tensors["y"]).toMatchObject({ min: -0.25, max: -0.25, count: 4 });
+    for (const name of invented) expect(calibration.tensors[name]?.count).toBeGreaterThan(0);
+  });
+
+  it("computes a model that onnxruntime cannot open, and says so", async () => {
+    const model = new ModelBuilder()
+      .input("x", "float32", [1, 2, 1])
+      .constant("w", tensor("float32", [1, 1, 1], [2]))
+      .constant("r", tensor("float32", [1, 1, 1], [1]))
+      .node("RNN", ["x", "w", "r"], ["y"], {
+        layout: 1,
+        hidden_size: 1,
+        activations: { type: "strings", value: ["Relu"] },
+      })
+      .output("y", "float32", [1, 2, 1, 1])
+      .encode();
+    const input = new Map([["x", floats([1, 2, 1], 1, 3)]]);
+    const calibration = await calibrate(model, [input, input]);
+    // relu(2·1) = 2, relu(2·3 + 2) = 8
+    expect(calibration.tensors["y"]).toMatchObject({ min: 2, max: 8, count: 4 });
+    expect(calibration.tensors["x"]).toMatchObject({ min: 1, max: 3, count: 4 });
+    expect(calibration).toMatchObject({
+      engine: "aivm",
+      engineReason: expect.stringMatching(/onnxruntime/),
+    });
+    expect(parseCalibration(formatCalibration(calibration), "c")).toEqual(calibration);
+  });
+
+  it("says which operator neither onnxruntime nor the evaluator can compute", async () => {
+    const model = new ModelBuilder()
+      .input("x", "float32", [1])
+      .node("Frobnicate", ["x"], ["y"], {}, { domain: "com.example" })
+      .output("y", "float32", [1])
+      .encode();
+    const input = new Map([["x", floats([1], 1)]]);
+    await fails(calibrate(model, [input]), "FloatModel", /onnxruntime.*Frobnicate "y"/s);
+  });
+
+  it("measures values in the branches of a conditional", async () => {
+    const branch = (op: string, inner: string): ReturnType<ModelBuilder["graph"]> =>
+      new ModelBuilder()
+        .node(op, ["x"], [inner])
+        .node("Neg", [inner], [`${inner}_out`])
+        .output(`${inner}_out`, "float32", [2])
+        .graph();
+    const model = new ModelBuilder()
+      .input("x", "float32", [2])
+      .input("c", "bool", [])
+      .node("If", ["c"], ["y"], {
+        then_branch: branch("Exp", "grown"),
+        else_branch: branch("Abs", "positive"),
+      })
+      .output("y", "float32", [2])
+      .encode();
+    const run = (c: number, ...values: number[]): Map<string, HostArray> =>
+      new Map([
+        ["x", floats([2], ...values)],
+        ["c", { elementType: "bool", dims: [], data: Uint8Array.of(c) }],
+      ]);
+    const { tensors } = await calibrate(model, [run(1, 0, 1), run(0, -5, 2)]);
+    expect(tensors["grown"]?.max).toBeCloseTo(Math.E, 5);
+    expect(tensors["positive"]).toMatchObject({ min: 2, max: 5, count: 2 });
+    expect(tensors["y"]).toMatchObject({ min: -5, count: 4 });
   });
 
   it("refuses samples that are not the model's", async () => {

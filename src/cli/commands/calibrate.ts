@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { dimOption, jsonOption } from "../arguments.js";
-import { calibrateModel } from "../calibrateModel.js";
+import { calibrateModel, warnIfEvaluated } from "../calibrateModel.js";
 import { checkWritable, externalDataBeside, readBytes, writeBytes } from "../files/binaryFile.js";
 import { inFile } from "../files/inFile.js";
 import { counted, json } from "../format.js";
@@ -46,9 +46,10 @@ export function addCalibrate(program: Command, terminal: Terminal): void {
       inFile(path, () => importSupported(model, options)); // what cannot be compiled is said before the long work
       const calibration = await calibrateModel(terminal, model, options, flags.samples);
       await writeBytes(output, formatCalibration(calibration));
-      const { samples, dims, tensors } = calibration;
+      warnIfEvaluated(terminal, calibration);
+      const { samples, dims, tensors, engine = "onnxruntime" } = calibration;
       const count = Object.keys(tensors).length;
-      if (flags.json) terminal.out(json({ output, samples, dims, tensors: count }));
+      if (flags.json) terminal.out(json({ output, samples, dims, tensors: count, engine }));
       else
         terminal.out(`${output}: ${counted(count, "tensor")} over ${counted(samples, "sample")}\n`);
     });

@@ -44,7 +44,9 @@ export function evaluateNode(
     budget: { elements: MAX_ELEMENTS },
   };
   if (node.opType === "Slice" && node.domain === "") closeSlice(own, declared[0], inputs[0]);
-  if (!evaluateStatic(own, scope, functions)) {
+  // Of a value without a rank, normalisation knew nothing: axes may still count from the end.
+  const unranked = declared.some((shape, i) => shape === undefined && inputs[i] !== undefined);
+  if (unranked || !evaluateStatic(own, scope, functions)) {
     // Once more through normalisation: what was known only at run time is constant now.
     const fresh = { ...own, inputs: [...own.inputs], outputs: [...own.outputs] };
     for (const normal of normaliseNode(new NodeView(fresh, scope))) {

@@ -7,7 +7,9 @@ import { indexingFolders, indexingShapers } from "./indexing.js";
 import { movementFolders } from "./movement.js";
 import { normalisationEvaluators } from "./normalisation.js";
 import { quantisedEvaluators } from "./quantised.js";
+import { recurrentEvaluators } from "./recurrent.js";
 import { reductionFolders } from "./reduction.js";
+import { resizeEvaluators } from "./resize.js";
 import { unaryEvaluators, unaryFolders } from "./unary.js";
 import { windowEvaluators } from "./window.js";
 
@@ -40,5 +42,7 @@ export const EVALUATORS: ReadonlyMap<string, Folder> = new Map(
     ...windowEvaluators,
     ...normalisationEvaluators,
     ...quantisedEvaluators,
+    ...resizeEvaluators,
+    ...recurrentEvaluators,
   }),
 );

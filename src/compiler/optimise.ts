@@ -1,4 +1,4 @@
-import { copyGraph } from "./graph.js";
+import { capturedBy, copyGraph, subgraphs } from "./graph.js";
 import type { Graph } from "./graph.js";
 import { foldAffine } from "./passes/foldAffine.js";
 import { foldPad } from "./passes/foldPad.js";
@@ -24,12 +24,27 @@ import { inferShapes } from "./resolve.js";
  */
 export function optimise(graph: Graph): Graph {
   const result = copyGraph(graph);
+  runPasses(result, []);
+  inferShapes(result);
+  return result;
+}
+
+/** Passes over a graph and then over the bodies in it, which take what they capture for inputs. */
+function runPasses(result: Graph, outer: readonly Graph[]): void {
+  const captured = outer.length === 0 ? [] : capturedBy(result);
+  for (const name of captured) {
+    const home = outer.find(({ values }) => values.has(name));
+    result.values.set(name, home?.values.get(name) ?? { elementType: undefined, shape: undefined });
+  }
+  result.inputs.push(...captured);
   simplify(result);
   toLinear(result);
   foldPad(result);
   foldAffine(result);
   simplify(result);
   groupUnary(result);
-  inferShapes(result);
-  return result;
+  result.inputs = result.inputs.filter((name) => !captured.includes(name));
+  for (const name of captured) result.values.delete(name);
+  for (const node of result.nodes)
+    for (const body of subgraphs(node)) runPasses(body, [result, ...outer]);
 }

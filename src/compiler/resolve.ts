@@ -1,6 +1,7 @@
 import { CompileError } from "../core/errors.js";
 import { int64Vector, nodeError, operatorName, readsOf, sortNodes, subgraphs } from "./graph.js";
 import type { ConstantTensor, Dim, Graph, GraphNode, ValueInfo } from "./graph.js";
+import { expandControl, resolveBodies } from "./controlFlow.js";
 import { FOLDING_BUDGET } from "./fold/arrays.js";
 import { foldNode } from "./fold/foldNode.js";
 import { normaliseNode } from "./normalise.js";
@@ -14,8 +15,8 @@ import { SHAPE_RULES } from "./shapes/rules.js";
  * its outputs, and replaces it by a constant where all it needs is known. The three belong
  * together: a Reshape's target may be computed from shapes, and a shape may depend on it.
  *
- * Bodies of control flow are resolved in turn; a conditional on a constant is replaced by its
- * branch.
+ * Bodies of control flow are resolved in turn, or take the place of their node where that is known
+ * when compiling.
  *
  * @throws CompileError
  */
@@ -31,12 +32,12 @@ export function resolve(graph: Graph, outer?: Scope): void {
       setConstant(graph, node.outputs[0] ?? "", value);
       continue;
     }
-    const branch = takenBranch(new NodeView(node, scope));
-    if (branch !== undefined) {
-      queue.push(...inlineBranch(node, branch, graph).reverse());
+    const expanded = expandControl(new NodeView(node, scope), resolve);
+    if (expanded !== undefined) {
+      queue.push(...expanded.reverse());
       continue;
     }
-    for (const body of subgraphs(node)) resolve(body, scope);
+    resolveBodies(new NodeView(node, scope), resolve);
     for (const normal of normaliseNode(new NodeView(node, scope))) {
       const view = new NodeView(normal, scope);
       inferNode(view);
@@ -57,7 +58,8 @@ export function inferShapes(graph: Graph, outer?: Scope): void {
 
 function scopeOf(graph: Graph, outer: Scope | undefined): Scope {
   const budget = outer?.budget ?? { elements: FOLDING_BUDGET };
-  return { graph, outer, contents: new Map(), budget };
+  const claimed = outer?.claimed ?? new Set(graph.values.keys());
+  return { graph, outer, contents: new Map(), budget, claimed };
 }
 
 function checkRanks(graph: Graph): void {
@@ -161,57 +163,4 @@ function constantOf(node: GraphNode): ConstantTensor {
     }
   }
   throw nodeError("BadAttribute", node, "holds no value that is supported");
-}
-
-function takenBranch(view: NodeView): Graph | undefined {
-  if (view.node.opType !== "If" || view.node.domain !== "") return undefined;
-  const condition = view.numbers(0)?.[0];
-  if (condition === undefined) return undefined;
-  const branch = view.node.attributes.get(condition === 0 ? "else_branch" : "then_branch");
-  return branch?.type === "graph" ? branch.value : undefined;
-}
-
-/** Moves a branch's nodes and constants out into the graph, its results under the If's names. */
-function inlineBranch(node: GraphNode, branch: Graph, graph: Graph): GraphNode[] {
-  const names = new Map<string, string>();
-  const local = new Set<string>(branch.initializers.keys());
-  for (const inner of branch.nodes) for (const output of inner.outputs) local.add(output);
-  for (const name of local) {
-    if (name !== "" && graph.values.has(name)) names.set(name, `${node.name}#${name}`);
-  }
-  const renamed = (name: string): string => names.get(name) ?? name;
-  renameReads(branch, names);
-  for (const inner of branch.nodes) {
-    inner.name = `${node.name}/${inner.name}`;
-    inner.outputs = inner.outputs.map(renamed);
-  }
-  for (const [name, constant] of branch.initializers) setConstant(graph, renamed(name), constant);
-  for (const [name, info] of branch.values) {
-    if (local.has(name) && !graph.values.has(renamed(name))) graph.values.set(renamed(name), info);
-  }
-  const results = node.outputs.flatMap((output, i): GraphNode[] => {
-    const source = renamed(branch.outputs[i] ?? "");
-    if (output === "") return [];
-    return [
-      {
-        name: `${node.name}#${String(i)}`,
-        opType: "Identity",
-        domain: "",
-        inputs: [source],
-        outputs: [output],
-        attributes: new Map(),
-      },
-    ];
-  });
-  return [...branch.nodes, ...results];
-}
-
-function renameReads(graph: Graph, names: ReadonlyMap<string, string>): void {
-  for (const node of graph.nodes) {
-    node.inputs = node.inputs.map((name) => names.get(name) ?? name);
-    for (const body of subgraphs(node)) {
-      renameReads(body, names);
-      body.outputs = body.outputs.map((name) => names.get(name) ?? name);
-    }
-  }
 }

@@ -1,7 +1,7 @@
 import type { Dtype } from "../../core/dtype.js";
 import { CompileError, InternalError } from "../../core/errors.js";
 import type { Calibration, TensorRange } from "../calibration.js";
-import type { FixedValue } from "../fixed/fixedGraph.js";
+import type { FixedRegion, FixedValue } from "../fixed/fixedGraph.js";
 import { FixedBuilder } from "../fixed/fixedGraph.js";
 import type { ConstantTensor, Dim, ElementType, Graph, GraphNode } from "../graph.js";
 import { connections, finiteNumbers, isFloat, nodeError } from "../graph.js";
@@ -22,10 +22,13 @@ export class LoweringContext {
   readonly graph: Graph;
   readonly calibration: Calibration;
   readonly profile: Profile;
-  readonly builder = new FixedBuilder();
+  readonly builder: FixedBuilder;
   /** Sizes that are only known when running. */
-  readonly openDims = new OpenDims(this.builder);
-  readonly reports: TensorReport[] = [];
+  readonly openDims: OpenDims;
+  readonly reports: TensorReport[];
+  /** What is around the body of control flow that this is; undefined for the model's graph. */
+  readonly #outer: LoweringContext | undefined;
+  readonly #region: FixedRegion | undefined;
   /** Nodes that an earlier node's rule has taken in (an activation fused into a convolution). */
   readonly absorbed = new Set<GraphNode>();
   readonly #consumers: ReadonlyMap<string, readonly GraphNode[]>;
@@ -35,7 +38,12 @@ export class LoweringContext {
   readonly #deferred = new Map<string, () => Lowered>();
   readonly #reordered = new Map<FixedValue, Map<string, FixedValue>>();
 
-  constructor(graph: Graph, calibration: Calibration, profile: Profile) {
+  constructor(graph: Graph, calibration: Calibration, profile: Profile, outer?: LoweringContext) {
+    this.#outer = outer;
+    this.builder = outer?.builder ?? new FixedBuilder();
+    this.#region = this.builder.region;
+    this.openDims = new OpenDims(this.builder, outer?.openDims);
+    this.reports = outer?.reports ?? [];
     this.graph = graph;
     this.calibration = calibration;
     this.profile = profile;
@@ -51,7 +59,21 @@ export class LoweringContext {
   }
 
   producerOf(name: string): GraphNode | undefined {
-    return this.#producers.get(name);
+    return this.#producers.get(name) ?? this.#around(name)?.producerOf(name);
+  }
+
+  /** A context for a body of control flow, which writes into the region that is being written. */
+  inner(body: Graph): LoweringContext {
+    return new LoweringContext(body, this.calibration, this.profile, this);
+  }
+
+  /** Where a name that this graph does not have may be known. */
+  #around(name: string): LoweringContext | undefined {
+    return this.#isOwn(name) ? undefined : this.#outer;
+  }
+
+  #isOwn(name: string): boolean {
+    return this.graph.values.has(name) || this.#values.has(name);
   }
 
   /** The only reader of a value that nobody outside sees, or undefined. */
@@ -61,6 +83,8 @@ export class LoweringContext {
   }
 
   shapeOf(name: string): readonly Dim[] {
+    const around = this.#around(name);
+    if (around !== undefined) return around.shapeOf(name);
     const shape = this.graph.values.get(name)?.shape;
     if (shape === undefined) {
       throw new CompileError(
@@ -73,6 +97,8 @@ export class LoweringContext {
   }
 
   elementTypeOf(name: string): ElementType {
+    const around = this.#around(name);
+    if (around !== undefined) return around.elementTypeOf(name);
     const type = this.graph.values.get(name)?.elementType;
     if (type === undefined) {
       throw new CompileError("UnknownType", `the element type of "${name}" is not known`, { name });
@@ -93,7 +119,7 @@ export class LoweringContext {
   }
 
   constant(name: string): ConstantTensor | undefined {
-    return this.graph.initializers.get(name);
+    return this.graph.initializers.get(name) ?? this.#around(name)?.constant(name);
   }
 
   /** The constant behind input `index` of a node, or an error that says that it must be one. */
@@ -154,6 +180,9 @@ export class LoweringContext {
       this.define(name, made);
       return made;
     }
+    const around = this.#around(name);
+    // What the body of control flow does not make is made outside of it.
+    if (around !== undefined) return this.builder.within(around.#region, () => around.get(name));
     const constant = this.constant(name);
     if (constant === undefined)
       throw new InternalError(`"${name}" is read before it is lowered`, { name });

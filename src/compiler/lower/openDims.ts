@@ -1,6 +1,6 @@
 /** Sizes that are only known when running, as values of the program. */
 import { CompileError } from "../../core/errors.js";
-import type { FixedBuilder, FixedValue } from "../fixed/fixedGraph.js";
+import type { FixedBuilder, FixedRegion, FixedValue } from "../fixed/fixedGraph.js";
 import type { Dim } from "../graph.js";
 import { factorsOf, quotientOf } from "../shapes/dims.js";
 
@@ -10,9 +10,14 @@ export class OpenDims {
   /** Where each size can be read, by its text. */
   readonly #sources = new Map<string, { readonly value: FixedValue; readonly axis: number }>();
   readonly #known = new Map<string, FixedValue>();
+  readonly #outer: OpenDims | undefined;
+  readonly #region: FixedRegion | undefined;
 
-  constructor(builder: FixedBuilder) {
+  /** @param outer sizes of what is around the region that is being written */
+  constructor(builder: FixedBuilder, outer?: OpenDims) {
     this.#builder = builder;
+    this.#outer = outer;
+    this.#region = builder.region;
   }
 
   /** Notes a value from which sizes can be read. */
@@ -40,9 +45,19 @@ export class OpenDims {
     if (typeof dim === "number") return this.#builder.constant("i64", [1], [dim]);
     let found = this.#known.get(dim);
     if (found === undefined) {
-      found = this.#read(dim) ?? this.#computed(dim);
+      found = this.#read(dim) ?? this.#outer?.sizeOutside(dim) ?? this.#computed(dim);
       this.#known.set(dim, found);
     }
+    return found;
+  }
+
+  /** A size as a value of this region, if it can be read there or further out. */
+  sizeOutside(dim: string): FixedValue | undefined {
+    let found = this.#known.get(dim);
+    if (found !== undefined) return found;
+    found =
+      this.#builder.within(this.#region, () => this.#read(dim)) ?? this.#outer?.sizeOutside(dim);
+    if (found !== undefined) this.#known.set(dim, found);
     return found;
   }
 

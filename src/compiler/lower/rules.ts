@@ -2,6 +2,7 @@
 import { floatAttribute, operatorName } from "../graph.js";
 import type { Refusal, Support } from "../listUnsupported.js";
 import type { LoweringContext } from "./context.js";
+import { controlRules } from "./control.js";
 import { divisionRules } from "./division.js";
 import { lowerGemm, lowerMatMul } from "./contraction.js";
 import { lowerConv, lowerConvTranspose } from "./convolution.js";
@@ -74,6 +75,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   ...quantisedRules,
   "aivm.Linear": lowerMatMul,
   "aivm.Unary": lowerUnary,
+  ...controlRules((ctx) => lowerNodes(ctx, () => undefined)),
   ...recurrentRules,
 };
 

@@ -1,4 +1,5 @@
-import { subgraphs } from "../graph.js";
+import { goesOn } from "../controlFlow.js";
+import { graphAttribute, subgraphs } from "../graph.js";
 import type { Dim, ElementType, Shape, ValueInfo } from "../graph.js";
 import { broadcastShapes } from "./dims.js";
 import type { NodeView, ShapeRule } from "./nodeView.js";
@@ -239,6 +240,21 @@ const conditional: ShapeRule = (view) => {
   });
 };
 
+/** What a loop carries has the shape that holds in all rounds; what it stacks, one axis more. */
+const loop: ShapeRule = (view) => {
+  const body = graphAttribute(view.node, "body");
+  const trips = view.contents(0)?.[0];
+  const carried = view.node.inputs.length - 2;
+  // A condition may end the loop before its time.
+  const whole = body !== undefined && goesOn(body) && (!view.has(1) || view.numbers(1)?.[0] === 1);
+  return view.node.outputs.map((name, i): ValueInfo => {
+    if (i < carried) return body?.values.get(body.inputs[2 + i] ?? "") ?? UNKNOWN;
+    const { elementType, shape } = body?.values.get(body.outputs[1 + i] ?? "") ?? UNKNOWN;
+    const rows = (whole ? trips : undefined) ?? `${name}_0`;
+    return { elementType, shape: shape === undefined ? undefined : [rows, ...shape] };
+  });
+};
+
 const REDUCTIONS =
   "ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumSquare";
 
@@ -268,4 +284,5 @@ export const NETWORK_RULES: Readonly<Record<string, ShapeRule>> = {
   GRU: recurrent,
   RNN: recurrent,
   If: conditional,
+  Loop: loop,
 };

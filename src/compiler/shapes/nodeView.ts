@@ -29,6 +29,8 @@ export interface Scope {
   readonly contents: Map<string, readonly Dim[]>;
   /** Elements that folding may still compute, for the model as a whole. */
   readonly budget: { elements: number };
+  /** Names of the model's values, bodies included, for the model as a whole. */
+  readonly claimed: Set<string>;
 }
 
 /** No model needs more axes; more would make work that is quadratic in them. */

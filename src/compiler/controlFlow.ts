@@ -12,8 +12,7 @@ import {
 } from "./graph.js";
 import type { ConstantTensor, Dim, Graph, GraphNode, ValueInfo } from "./graph.js";
 import { expandScan } from "./scan.js";
-import { NodeView } from "./shapes/nodeView.js";
-import type { Scope } from "./shapes/nodeView.js";
+import type { NodeView, Scope } from "./shapes/nodeView.js";
 
 /** What `resolve` does to a graph. */
 export type Resolve = (graph: Graph, outer: Scope) => void;

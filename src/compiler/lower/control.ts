@@ -1,7 +1,7 @@
 /** If and Loop: branches and loops of the program. */
 import type { FixedType, FixedValue } from "../fixed/fixedGraph.js";
 import type { Dim, Graph, GraphNode } from "../graph.js";
-import { constantNumbers, graphAttribute, isFloat, nodeError } from "../graph.js";
+import { constantNumbers, graphAttribute, intAttribute, isFloat, nodeError } from "../graph.js";
 import { goesOn } from "../controlFlow.js";
 import type { LoweringContext } from "./context.js";
 import { integerDtype } from "./dtypes.js";
@@ -17,12 +17,27 @@ type LowerNodes = (ctx: LoweringContext) => void;
 export const controlRules = (lowerNodes: LowerNodes): Readonly<Record<string, Rule>> => ({
   If: (ctx, node) => lowerIf(ctx, node, lowerNodes),
   Loop: (ctx, node) => lowerLoop(ctx, node, lowerNodes),
+  Shape: lowerShape,
 });
 
 /** How a value is held on both sides of a border of a region. */
 interface Border {
   readonly type: FixedType;
   readonly format: Format | undefined;
+}
+
+/** Sizes that are only known when running, and wanted as elements. */
+function lowerShape(ctx: LoweringContext, node: GraphNode): void {
+  const x = ctx.logical(ctx.get(node.inputs[0]!)).value;
+  const rank = x.shape.length;
+  const start = intAttribute(node, "start") ?? 0;
+  const end = intAttribute(node, "end") ?? rank;
+  const sizes = ctx.builder.op("shape", {}, [x], "i64", [rank]);
+  const length = ctx.shapeOf(node.outputs[0]!);
+  const part = { starts: [start], ends: [end], steps: [1] };
+  const value =
+    start === 0 && end >= rank ? sizes : ctx.builder.op("slice", part, [sizes], "i64", length);
+  ctx.define(node.outputs[0]!, { value, axes: [0] });
 }
 
 function bodyOf(node: GraphNode, name: string): Graph {

@@ -6,7 +6,7 @@ import type { LoweringContext } from "./context.js";
 import { bitsAs, contractionInput, matrixFor } from "./contraction.js";
 import { pairedDtypes } from "./dtypes.js";
 import type { Format, Real } from "./real.js";
-import { format, identityAxes, scaleRatio } from "./real.js";
+import { identityAxes, scaleRatio } from "./real.js";
 import { dequantised, weightSource } from "./weights.js";
 
 /** Weights [rows, columns] of one direction, or a vector [rows]: reals, or a value of the program. */

@@ -148,13 +148,15 @@ describe("the operators", () => {
     DepthToSpace: () => model().node("DepthToSpace", ["x"], ["y"], { blocksize: 2 }),
     Dropout: () => on("Dropout", "x"),
     Flatten: () => on("Flatten", "x"),
-    Shape: () =>
-      model()
-        .node("Shape", ["x"], ["s"])
-        .node("Cast", ["s"], ["f"], { to: 1 })
-        .node("Gather", ["f", "one"], ["c"])
-        .constant("one", tensor("int64", [], [1]))
-        .node("Mul", ["x", "c"], ["y"]),
+    Scan: () =>
+      model().node("Scan", ["x"], ["y"], {
+        num_scan_inputs: 1,
+        body: new ModelBuilder()
+          .input("row", "float32", [4, 6, 6])
+          .node("Relu", ["row"], ["r"])
+          .output("r", "float32", [4, 6, 6])
+          .graph(),
+      }),
     Size: () =>
       model()
         .node("Size", ["x"], ["s"])

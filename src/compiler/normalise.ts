@@ -5,6 +5,7 @@ import { ELEMENTWISE_NORMALISERS } from "./normalise/elementwiseNormalisers.js";
 import { MOVEMENT_EXPANSIONS } from "./normalise/movementExpansions.js";
 import { MOVEMENT_NORMALISERS } from "./normalise/movementNormalisers.js";
 import type { Normaliser } from "./normalise/normaliser.js";
+import { QUANTISED_NORMALISERS } from "./normalise/quantisedNormalisers.js";
 import { REAL_NORMALISERS } from "./normalise/realNormalisers.js";
 import { RESIZE_NORMALISERS } from "./normalise/resizeNormalisers.js";
 import { WINDOW_NORMALISERS } from "./normalise/windowNormalisers.js";
@@ -15,6 +16,7 @@ const NORMALISERS: ReadonlyMap<string, Normaliser> = new Map([
   ...Object.entries(MOVEMENT_NORMALISERS),
   ...Object.entries(MOVEMENT_EXPANSIONS),
   ...Object.entries(RESIZE_NORMALISERS),
+  ...Object.entries(QUANTISED_NORMALISERS),
   ...Object.entries(REAL_NORMALISERS),
   ...Object.entries(CONTRACTION_EXPANSIONS),
   ...Object.entries(WINDOW_NORMALISERS),
@@ -57,7 +59,7 @@ const NORMALISERS: ReadonlyMap<string, Normaliser> = new Map([
  * | Clip | x | `min`, `max`, ±Infinity for none. Clip to [0, ∞) is a Relu |
  * | Cast | x | `to`, a string: the `ElementType`. CastLike is a Cast |
  * | Sum, Max, Min, Mean | x… | two inputs or more; a Sum of two is an Add |
- * | QuantizeLinear, DequantizeLinear | x, scale, zero? | `axis` where the scale is per channel, absent where it is one number; the zero point's type is the integer type, uint8 without one |
+ * | QuantizeLinear, DequantizeLinear | x, scale, zero? | `axis` where the scale is per channel, absent where it is one number; `block_size` where it is for a block of the axis; the zero point's type is the integer type, uint8 without one |
  * | LayerNormalization | x, scale, bias? | `axis`, `epsilon` |
  * | If | condition | bodies; a constant condition leaves the branch's nodes only |
  *

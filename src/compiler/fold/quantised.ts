@@ -1,7 +1,7 @@
 import { functions as elementary } from "../elementary.js";
 import type { ConstantTensor, ElementType } from "../graph.js";
 import type { NodeView } from "../shapes/nodeView.js";
-import { zeros } from "./arrays.js";
+import { countOf, zeros } from "./arrays.js";
 import { convolve, fromNumbers, matmul, numbersWithShape } from "./contraction.js";
 import type { Numbers } from "./contraction.js";
 import { broadcastIndices, floatTensor, numbersOf } from "./folder.js";
@@ -22,6 +22,25 @@ function alongside(t: ConstantTensor, rank: number, axis: number | undefined): r
   return [t.dims[0] ?? 1, ...new Array<number>(rank - 1 - axis).fill(1)];
 }
 
+/** For each element of the data, the element of the scale and zero point that goes with it. */
+function parameterIndices(
+  scale: ConstantTensor,
+  dims: readonly number[],
+  axis: number | undefined,
+  block: number,
+): ArrayLike<number> | undefined {
+  if (block === 0 || axis === undefined || scale.data.length === 1)
+    return broadcastIndices(alongside(scale, dims.length, axis), dims);
+  const inner = countOf(dims.slice(axis + 1));
+  const length = dims[axis] ?? 1;
+  const blocks = scale.dims[axis] ?? 1;
+  return Float64Array.from({ length: countOf(dims) }, (_, i) => {
+    const row = Math.floor(i / inner);
+    const along = Math.floor(row / length) * blocks + Math.floor((row % length) / block);
+    return along * inner + (i % inner);
+  });
+}
+
 function axisOf(view: NodeView, rank: number): number | undefined {
   return view.node.attributes.has("axis") ? view.axis(view.int("axis", 1), rank) : undefined;
 }
@@ -32,8 +51,9 @@ function dequantised(
   scale: ConstantTensor,
   zero: ConstantTensor | undefined,
   axis: number | undefined,
+  block = 0,
 ): Float64Array {
-  const index = broadcastIndices(alongside(scale, x.dims.length, axis), x.dims);
+  const index = parameterIndices(scale, x.dims, axis, block);
   const [s, z] = [numbersOf(scale), zero && numbersOf(zero)];
   const at = (i: number): number => index?.[i] ?? i;
   return numbersOf(x).map((v, i) => (v - (z?.[at(i)] ?? 0)) * s[at(i)]!);
@@ -46,11 +66,12 @@ function quantised(
   scale: ConstantTensor,
   zero: ConstantTensor | undefined,
   axis: number | undefined,
+  block = 0,
 ): ConstantTensor | undefined {
   const limits = LIMITS[out.elementType];
   const integers = zeros(out.elementType, data.length);
   if (limits === undefined || integers === undefined) return undefined;
-  const index = broadcastIndices(alongside(scale, out.dims.length, axis), out.dims);
+  const index = parameterIndices(scale, out.dims, axis, block);
   const [s, z] = [numbersOf(scale), zero && numbersOf(zero)];
   for (let i = 0; i < data.length; i++) {
     const at = index?.[i] ?? i;
@@ -62,12 +83,14 @@ function quantised(
 
 const quantize: Folder = ([x, scale, zero], view, out) => {
   if (x === undefined || scale === undefined) return undefined;
-  return quantised(numbersOf(x), out, scale, zero, axisOf(view, x.dims.length));
+  const axis = axisOf(view, x.dims.length);
+  return quantised(numbersOf(x), out, scale, zero, axis, view.int("block_size", 0));
 };
 
 const dequantize: Folder = ([x, scale, zero], view, out) => {
   if (x === undefined || scale === undefined) return undefined;
-  const data = dequantised(x, scale, zero, axisOf(view, x.dims.length));
+  const axis = axisOf(view, x.dims.length);
+  const data = dequantised(x, scale, zero, axis, view.int("block_size", 0));
   return floatTensor(out.elementType, out.dims, data);
 };
 

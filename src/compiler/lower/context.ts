@@ -527,7 +527,11 @@ const CONTRACTIONS: ReadonlySet<string> = new Set([
 /** Operators that round reals to the integers of a quantised model. */
 const QUANTISING: ReadonlySet<string> = new Set(["DynamicQuantizeLinear", "QuantizeLinear"]);
 /** Operators whose other reals are scales. */
-const QUANTISED: ReadonlySet<string> = new Set(["DequantizeLinear", "Requantize"]);
+const QUANTISED: ReadonlySet<string> = new Set([
+  "DequantizeLinear",
+  "QLinearConv",
+  "QLinearMatMul",
+]);
 /** Operators that move or select values without changing them. */
 const PRESERVING: ReadonlySet<string> = new Set([
   "MaxPool",

@@ -3,11 +3,13 @@ import type { FixedValue } from "../fixed/fixedGraph.js";
 import { constantNumbers, intAttribute, intsAttribute, nodeError } from "../graph.js";
 import type { ConstantTensor, Dim, GraphNode } from "../graph.js";
 import type { LoweringContext } from "./context.js";
+import { outputOf } from "./context.js";
 import { integerDtype, pairedDtypes } from "./dtypes.js";
 import { integerInterval, saturated } from "./quantised.js";
 import { binary, withScalar } from "./quotient.js";
-import type { Real } from "./real.js";
+import type { Lowered, Real } from "./real.js";
 import { channelsLast, format, identityAxes, maxScale } from "./real.js";
+import type { Rule } from "./rule.js";
 import { splitScale } from "./scale.js";
 import { quantisationScales } from "./weights.js";
 
@@ -91,22 +93,35 @@ function products(ctx: LoweringContext, a: Operand, b: Operand, terms: Dim) {
   };
 }
 
-/** MatMulInteger: exact, in 32 bits as ONNX has it. */
-export function lowerMatMulInteger(ctx: LoweringContext, node: GraphNode): void {
-  const [aName = "", bName = ""] = node.inputs;
-  const output = node.outputs[0]!;
-  const shape = ctx.shapeOf(output);
+/** Which inputs of a node are what; absent ones are beyond its inputs. */
+interface Places {
+  readonly x: number;
+  readonly w: number;
+  readonly xZero: number;
+  readonly wZero: number;
+}
+
+/** As MatMulInteger and ConvInteger have them. */
+const BARE: Places = { x: 0, w: 1, xZero: 2, wZero: 3 };
+/** As QLinearMatMul and QLinearConv have them, with scales in between. */
+const SCALED: Places = { x: 0, w: 3, xZero: 2, wZero: 5 };
+
+/** Exact sums of products of two matrices, in 32 bits as ONNX has them. */
+function matmulSums(ctx: LoweringContext, node: GraphNode, places: Places): Lowered {
+  const [aName, bName, bZeroName] = [places.x, places.w, places.wZero].map(
+    (i) => node.inputs[i] ?? "",
+  ) as [string, string, string];
+  const shape = ctx.shapeOf(node.outputs[0]!);
   const a = asMatrix(ctx, ctx.logical(ctx.get(aName)).value, "row");
   const constant = ctx.constant(bName);
   const inner = a.shape.at(-1)!;
   const { builder } = ctx;
-  const zeroA = rowwise(ctx, zeroPoint(ctx, node, 2), a.shape.length);
+  const zeroA = rowwise(ctx, zeroPoint(ctx, node, places.xZero), a.shape.length);
   let sums: FixedValue;
   if (constant?.dims.length === 2) {
     const [rows, columns] = constant.dims as [number, number];
-    const zeroB = zeroOf(node, ctx.constant(node.inputs[3] ?? ""), columns);
-    const known = (node.inputs[3] ?? "") === "" || ctx.constant(node.inputs[3]!) !== undefined;
-    if (!known) throw nodeError("NotConstant", node, "the weights' zero point must be a constant");
+    const zero = bZeroName === "" ? undefined : ctx.requireConstant(node, places.wZero);
+    const zeroB = zeroOf(node, zero, columns);
     const values = constantNumbers(constant).map((v, i) => v - zeroB(i % columns));
     const b = constantOperand(ctx, constant.dims, values);
     sums = multiplied(ctx, narrow(a), b, rows);
@@ -120,11 +135,11 @@ export function lowerMatMulInteger(ctx: LoweringContext, node: GraphNode): void 
     }
   } else {
     const b = asMatrix(ctx, ctx.logical(ctx.get(bName)).value, "column");
-    const zeroB = columnwise(ctx, zeroPoint(ctx, node, 3), b.shape.length);
+    const zeroB = columnwise(ctx, zeroPoint(ctx, node, places.wZero), b.shape.length);
     sums = multiplied(ctx, centred(ctx, a, zeroA), centred(ctx, b, zeroB), inner);
   }
   const value = ctx.reshaped(ctx.widened(sums, "i32"), shape);
-  ctx.define(output, { value, axes: identityAxes(shape.length) });
+  return { value, axes: identityAxes(shape.length) };
 }
 
 function multiplied(ctx: LoweringContext, a: Operand, b: Operand, terms: Dim): FixedValue {
@@ -167,10 +182,11 @@ function columnwise(
     : zero;
 }
 
-/** ConvInteger: exact, in 32 bits. Padding stands for 0, that is, for the zero point. */
-export function lowerConvInteger(ctx: LoweringContext, node: GraphNode): void {
-  const [xName = "", wName = "", xZeroName = ""] = node.inputs;
-  const output = node.outputs[0]!;
+/** Exact sums of a convolution, in 32 bits. Padding stands for 0, that is, for the zero point. */
+function convSums(ctx: LoweringContext, node: GraphNode, places: Places): Lowered {
+  const [xName, wName, xZeroName] = [places.x, places.w, places.xZero].map(
+    (i) => node.inputs[i] ?? "",
+  ) as [string, string, string];
   const dims = ctx.fixedDims(wName, node);
   const rank = dims.length;
   const [outputs, perGroup, ...kernel] = dims as [number, number, ...number[]];
@@ -179,14 +195,16 @@ export function lowerConvInteger(ctx: LoweringContext, node: GraphNode): void {
 
   const given = ctx.ordered(ctx.get(xName), channelsLast(rank)).value;
   const constant = ctx.constant(wName);
-  const kernelSums = constant === undefined ? undefined : constantKernel(ctx, node, constant);
+  const kernelSums =
+    constant === undefined ? undefined : constantKernel(ctx, node, places, constant);
   const zero = kernelSums === undefined ? undefined : constantZero(ctx, xZeroName);
   // With a zero point that is known, the sums are corrected instead of every element of x.
-  const x = zero === undefined ? centred(ctx, given, zeroPoint(ctx, node, 2)) : narrow(given);
-  const w = kernelSums?.kernel ?? runtimeKernel(ctx, node, dims);
+  const x =
+    zero === undefined ? centred(ctx, given, zeroPoint(ctx, node, places.xZero)) : narrow(given);
+  const w = kernelSums?.kernel ?? runtimeKernel(ctx, node, places, dims);
   const terms = perGroup * kernel.reduce((a, b) => a * b, 1);
   const { imm, operands, accumulator } = products(ctx, x, w, terms);
-  const shape = ctx.shapeOf(output);
+  const shape = ctx.shapeOf(node.outputs[0]!);
   const axes = channelsLast(rank);
   const sums = builder.op(
     "conv",
@@ -207,19 +225,20 @@ export function lowerConvInteger(ctx: LoweringContext, node: GraphNode): void {
     const correction = kernelSums!.totals.map((total) => -zero * total);
     value = binary(ctx, "add", value, builder.constant("i32", [outputs], correction));
   }
-  ctx.define(output, { value, axes });
+  return { value, axes };
 }
 
 /** A constant kernel less its zero points as taps, inputs, outputs; and what each output's sum to. */
 function constantKernel(
   ctx: LoweringContext,
   node: GraphNode,
+  places: Places,
   constant: ConstantTensor,
 ): { readonly kernel: Operand; readonly totals: readonly number[] } {
   const [outputs, perGroup, ...kernel] = constant.dims as [number, number, ...number[]];
   const taps = kernel.reduce((a, b) => a * b, 1);
-  const zeroName = node.inputs[3] ?? "";
-  const zero = zeroName === "" ? undefined : ctx.requireConstant(node, 3);
+  const zeroName = node.inputs[places.wZero] ?? "";
+  const zero = zeroName === "" ? undefined : ctx.requireConstant(node, places.wZero);
   const zeroAt = zeroOf(node, zero, outputs);
   const given = constantNumbers(constant);
   const values = new Array<number>(given.length);
@@ -237,9 +256,14 @@ function constantKernel(
 }
 
 /** A kernel known only at run time, likewise. */
-function runtimeKernel(ctx: LoweringContext, node: GraphNode, dims: readonly number[]): Operand {
-  const given = ctx.logical(ctx.get(node.inputs[1]!)).value;
-  const zero = zeroPoint(ctx, node, 3);
+function runtimeKernel(
+  ctx: LoweringContext,
+  node: GraphNode,
+  places: Places,
+  dims: readonly number[],
+): Operand {
+  const given = ctx.logical(ctx.get(node.inputs[places.w]!)).value;
+  const zero = zeroPoint(ctx, node, places.wZero);
   const perOutput = zero !== undefined && zero.shape.length === 1 && zero.shape[0] !== 1;
   const shape = perOutput ? [dims[0]!, ...dims.slice(1).map(() => 1)] : [];
   const { value, bits } = centred(ctx, given, zero && ctx.reshaped(zero, shape));
@@ -248,86 +272,65 @@ function runtimeKernel(ctx: LoweringContext, node: GraphNode, dims: readonly num
   return { bits, value: ctx.builder.op("transpose", { perm }, [value], value.dtype, moved) };
 }
 
+/** Where QLinearMatMul and QLinearConv have the scales of a, b and y, and the zero point of y. */
+const SCALES = [1, 4, 6] as const;
+const ZERO = 7;
+
 /**
- * `aivm.Requantize`: sums of products of integers with scales a and b, to integers of scale y. Where
- * all scales are constant it is one rescale; else its factors are computed when running.
+ * Sums of products of integers with scales a and b, to integers of scale y. Where all scales are
+ * constant it is one rescale; else its factors are computed when running.
+ * @param axis of the result that the weights' outputs lie along
  */
-export function lowerRequantize(ctx: LoweringContext, node: GraphNode): void {
-  const [sumsName = "", ...scaleNames] = node.inputs;
-  const output = node.outputs[0]!;
-  const sums = ctx.get(sumsName);
-  const type = ctx.elementTypeOf(output);
+function requantised(ctx: LoweringContext, node: GraphNode, sums: Lowered, axis: number): Lowered {
+  const type = ctx.elementTypeOf(node.outputs[0]!);
   const [lo, hi] = integerInterval(type);
-  const dtype = integerDtype(type);
-  const zeroName = node.inputs[4] ?? "";
+  const zeroName = node.inputs[ZERO] ?? "";
   const zero = constantZero(ctx, zeroName);
-  const scales = scaleNames.slice(0, 3).map((name) => ctx.constant(name));
-  const target = format(dtype, 1, zero ?? 0, [lo, hi]);
-  const wide = format("i32", 1, 0, [-0x40000000, 0x40000000]);
-  if (scales.every((scale) => scale !== undefined)) {
-    const [a, b, y] = scales.map((scale) => quantisationScales(node, scale)) as [
-      number[],
-      number[],
-      number[],
-    ];
-    if (a.length === 1 && y.length === 1 && zero !== undefined) {
-      const factors = b.map((s) => (s * a[0]!) / y[0]!);
-      const axis = intAttribute(node, "axis")!;
-      const factor = factors.length === 1 ? factors[0]! : { axis, scales: factors };
-      ctx.define(output, { value: ctx.rescaled(sums, factor, target), axes: sums.axes });
-      return;
-    }
+  const target = format(integerDtype(type), 1, zero ?? 0, [lo, hi]);
+  const [a, b, y] = SCALES.map((i) => {
+    const constant = ctx.constant(node.inputs[i]!);
+    return constant === undefined ? undefined : quantisationScales(node, constant);
+  });
+  if (a?.length === 1 && b !== undefined && y?.length === 1 && zero !== undefined) {
+    const factors = b.map((s) => (s * a[0]!) / y[0]!);
+    const factor = factors.length === 1 ? factors[0]! : { axis, scales: factors };
+    return { value: ctx.rescaled(sums, factor, target), axes: sums.axes };
   }
-  const acc = ctx.logical(sums);
-  const [a, b, y] = scaleNames.slice(0, 3).map((name, i) => scaleOperand(ctx, node, name, i)) as [
-    Real,
-    Real,
-    Real,
-  ];
-  const { multiplier, shift } = runtimeFactor(ctx, a, b, y);
-  const held = zero === undefined ? wide : target;
-  const value = ctx.builder.op(
-    "rescale.by",
-    {
-      dtype: held.dtype,
-      zeroPoint: BigInt(held.zeroPoint),
-      lo: BigInt(held.lo),
-      hi: BigInt(held.hi),
-    },
-    [acc.value, multiplier, shift],
-    held.dtype,
-    acc.value.shape,
+  const { value, axes } = ctx.logical(sums);
+  const { multiplier, shift } = runtimeFactor(
+    ctx,
+    ...(SCALES.map((i) => scaleOperand(ctx, node, i, axis)) as [Real, Real, Real]),
   );
-  const axes = acc.axes;
-  if (zero !== undefined) {
-    ctx.define(output, { value, axes });
-    return;
-  }
-  const given = alongAxis(ctx, node, ctx.logical(ctx.get(zeroName)).value, 2);
-  const shifted = binary(ctx, "add", value, ctx.widened(given, "i32"));
-  ctx.define(output, { value: saturated(ctx, shifted, type), axes });
+  const held = zero === undefined ? format("i32", 1, 0, [-0x40000000, 0x40000000]) : target;
+  const rounded = ctx.builder.op(
+    "rescale.by",
+    outputOf(held),
+    [value, multiplier, shift],
+    held.dtype,
+    value.shape,
+  );
+  if (zero !== undefined) return { value: rounded, axes };
+  const given = ctx.logical(ctx.get(zeroName)).value;
+  const point = alongAxis(ctx, node, ctx.widened(given, "i32"), axis - 1);
+  return { value: saturated(ctx, binary(ctx, "add", rounded, point), type), axes };
 }
 
 /** One real of a single scale that broadcasts to the sums. */
-function scaleOperand(ctx: LoweringContext, node: GraphNode, name: string, index: number): Real {
-  const given = ctx.logical(ctx.real(name, node));
+function scaleOperand(ctx: LoweringContext, node: GraphNode, index: number, axis: number): Real {
+  const given = ctx.logical(ctx.real(node.inputs[index]!, node));
   const unit = maxScale(given.format.scale);
   const uniform = ctx.requantise(given, { ...given.format, scale: unit });
-  return { ...uniform, value: alongAxis(ctx, node, uniform.value, index) };
+  // What a vector belongs to: b to outputs, the others to a matrix's rows, the axis before.
+  const along = index === SCALES[1] ? axis : axis - 1;
+  return { ...uniform, value: alongAxis(ctx, node, uniform.value, along) };
 }
 
-/** A vector stands along the outputs' axis if it is b's, else along the axis before, a matrix's rows. */
-function alongAxis(
-  ctx: LoweringContext,
-  node: GraphNode,
-  x: FixedValue,
-  index: number,
-): FixedValue {
+/** A vector as it stands along an axis of the result. */
+function alongAxis(ctx: LoweringContext, node: GraphNode, x: FixedValue, axis: number): FixedValue {
   if (x.shape.length === 0 || (x.shape.length === 1 && x.shape[0] === 1))
     return ctx.reshaped(x, []);
   if (x.shape.length > 1) return x;
   const rank = ctx.shapeOf(node.outputs[0]!).length;
-  const axis = intAttribute(node, "axis")! - (index === 1 ? 0 : 1);
   return ctx.reshaped(
     x,
     Array.from({ length: rank }, (_, i) => (i === axis ? x.shape[0]! : 1)),
@@ -387,3 +390,27 @@ function runtimeFactor(
   const shift = ctx.widened(ctx.clamped(places, { lo: 1, hi: 62 }), "i8");
   return { multiplier, shift };
 }
+
+/** A bias of sums: one integer an output, along axis 1 of the model's result. */
+function withBias(ctx: LoweringContext, node: GraphNode, sums: Lowered, index: number): Lowered {
+  const name = node.inputs[index] ?? "";
+  if (name === "") return sums;
+  const bias = ctx.logical(ctx.get(name)).value;
+  const at = sums.axes.indexOf(1);
+  const shape = sums.axes.map((_, i) => (i === at ? bias.shape[0]! : 1)).slice(at);
+  return { ...sums, value: binary(ctx, "add", sums.value, ctx.reshaped(bias, shape)) };
+}
+
+/** Products of integers, as they are or rounded to the scale that a quantised model states. */
+export const integerProductRules: Readonly<Record<string, Rule>> = {
+  ConvInteger: (ctx, node) => ctx.define(node.outputs[0]!, convSums(ctx, node, BARE)),
+  MatMulInteger: (ctx, node) => ctx.define(node.outputs[0]!, matmulSums(ctx, node, BARE)),
+  QLinearConv: (ctx, node) => {
+    const sums = withBias(ctx, node, convSums(ctx, node, SCALED), 8);
+    ctx.define(node.outputs[0]!, requantised(ctx, node, sums, 1));
+  },
+  QLinearMatMul: (ctx, node) => {
+    const sums = matmulSums(ctx, node, SCALED);
+    ctx.define(node.outputs[0]!, requantised(ctx, node, sums, sums.axes.length - 1));
+  },
+};

@@ -1,13 +1,11 @@
-import { lowerConvInteger, lowerMatMulInteger, lowerRequantize } from "./integerProducts.js";
+import { integerProductRules } from "./integerProducts.js";
 import { lowerDequantize, lowerDynamicQuantize, lowerQuantize } from "./quantised.js";
 import type { Rule } from "./rule.js";
 
 /** Operators of quantised models. */
 export const quantisedRules: Readonly<Record<string, Rule>> = {
-  ConvInteger: lowerConvInteger,
+  ...integerProductRules,
   DequantizeLinear: lowerDequantize,
   DynamicQuantizeLinear: lowerDynamicQuantize,
-  MatMulInteger: lowerMatMulInteger,
   QuantizeLinear: lowerQuantize,
-  "aivm.Requantize": lowerRequantize,
 };

@@ -1,7 +1,7 @@
 /** Weights of contractions: from reals, or from the integers of a quantised model, to integers. */
 import type { Dtype } from "../../core/dtype.js";
 import type { ConstantTensor, GraphNode } from "../graph.js";
-import { constantNumbers, finiteNumbers, isFloat, nodeError } from "../graph.js";
+import { constantNumbers, finiteNumbers, intAttribute, isFloat, nodeError } from "../graph.js";
 import type { LoweringContext } from "./context.js";
 import type { Profile } from "./profile.js";
 import { roundScale } from "./scale.js";
@@ -58,6 +58,19 @@ export function dequantizedConstant(
   const axis = dequantiseAxis(producer, integers);
   const inner = integers.dims.slice(axis + 1).reduce((a, b) => a * b, 1);
   const length = integers.dims[axis] ?? 1;
+  const block = intAttribute(producer, "block_size") ?? 0;
+  if (block !== 0 && scales.length !== 1) {
+    const blocks = Math.ceil(length / block);
+    const at = (i: number): number => {
+      const row = Math.floor(i / inner);
+      const along = Math.floor(row / length) * blocks + Math.floor((row % length) / block);
+      return along * inner + (i % inner);
+    };
+    const values = constantNumbers(integers).map(
+      (v, i) => (v - zeros[zeros.length === 1 ? 0 : at(i)]!) * scales[at(i)]!,
+    );
+    return { dims: integers.dims, values };
+  }
   if (scales.length !== 1 && scales.length !== length) {
     throw nodeError(
       "BadQuantisation",

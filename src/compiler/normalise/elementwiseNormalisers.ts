@@ -134,41 +134,6 @@ const reduce: Normaliser = (view) => {
   return undefined;
 };
 
-/** `axis` stays only where the scale has an element a channel. */
-const quantisation: Normaliser = (view) => {
-  const { node } = view;
-  const scale = view.shape(1);
-  if (view.int("block_size", 0) !== 0) {
-    throw view.error("UnsupportedOperator", "blocked quantisation is not supported");
-  }
-  if (node.opType === "QuantizeLinear" && !view.has(2) && view.int("output_dtype", 0) !== 0) {
-    const type = elementTypeOf(view.int("output_dtype", 0), `the target of node "${node.name}"`);
-    if (type !== "uint8") {
-      const zero = zeroPoint(view, type);
-      node.inputs[2] = addedConstant(view, "zero_point", zero);
-    }
-  }
-  node.attributes.delete("output_dtype");
-  node.attributes.delete("saturate");
-  const rank = view.rank(0);
-  const perTensor = scale?.length === 0 || (scale?.length === 1 && scale[0] === 1);
-  if (perTensor) node.attributes.delete("axis");
-  else if (rank !== undefined) setInt(node, "axis", view.axis(view.int("axis", 1), rank));
-  return undefined;
-};
-
-function zeroPoint(
-  view: NodeView,
-  elementType: ElementType,
-): { elementType: ElementType; dims: number[]; data: Int8Array | Uint16Array | Int16Array } {
-  const dims = (view.shape(1) ?? []).map((dim) => (typeof dim === "number" ? dim : 1));
-  const count = dims.reduce((a, b) => a * b, 1);
-  if (elementType === "int8") return { elementType, dims, data: new Int8Array(count) };
-  if (elementType === "uint16") return { elementType, dims, data: new Uint16Array(count) };
-  if (elementType === "int16") return { elementType, dims, data: new Int16Array(count) };
-  throw view.error("UnsupportedType", `quantising to ${elementType} is not supported`);
-}
-
 const argument: Normaliser = (view) => {
   const rank = view.rank(0);
   if (rank !== undefined && rank > 0)
@@ -188,7 +153,6 @@ export const ELEMENTWISE_NORMALISERS: Readonly<Record<string, Normaliser>> = {
   ...all(BINARY, binary),
   ...all("Sum Max Min Mean", variadic),
   ...all(REDUCTIONS, reduce),
-  ...all("QuantizeLinear DequantizeLinear", quantisation),
   ...all("Cast CastLike", cast),
   ...all("ArgMax ArgMin", argument),
   Clip: clip,

@@ -69,7 +69,6 @@ export const ELEMENTWISE_RULES: Readonly<Record<string, ShapeRule>> = {
   },
   QuantizeLinear: (view) => [quantised(view, view.has(2) ? view.elementType(2) : "uint8")],
   DequantizeLinear: (view) => [quantised(view, view.elementType(1))],
-  "aivm.Requantize": (view) => [quantised(view, view.has(4) ? view.elementType(4) : "uint8")],
   DynamicQuantizeLinear: (view) => [
     quantised(view, "uint8"),
     { elementType: "float32", shape: [] },

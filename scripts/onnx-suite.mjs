@@ -11,6 +11,7 @@ import { calibrate } from "../dist/analysis/calibrate.js";
 import { hostValue } from "../dist/analysis/compare.js";
 import { compile, importSupported } from "../dist/compiler/compile.js";
 import { describeModel } from "../dist/compiler/describe.js";
+import { hostTypeOf } from "../dist/compiler/graph.js";
 import { decodeTensor } from "../dist/compiler/onnx/tensor.js";
 import { CompileError, InputError } from "../dist/core/errors.js";
 import { instantiate } from "../dist/vm/instance.js";
@@ -44,12 +45,9 @@ function tensors(folder, kind) {
     if (!existsSync(file)) return found;
     const { elementType, dims, data } = decodeTensor(readFileSync(file)).tensor;
     if (elementType === "string") throw new InputError("Strings", "the case's data are strings");
-    const real = { float32: Float32Array, float16: Float32Array, bfloat16: Float32Array };
-    found.push({
-      elementType: elementType === "bfloat16" ? "float32" : elementType,
-      dims,
-      data: elementType in real ? Float32Array.from(data) : data,
-    });
+    const type = hostTypeOf(elementType);
+    const real = type === "float32" || type === "float16";
+    found.push({ elementType: type, dims, data: real ? Float32Array.from(data) : data });
   }
 }
 

@@ -1,24 +1,23 @@
 /** Arrays of the host as tensors of the compiler, and back. */
 import type { ConstantTensor, ElementType, TensorData } from "../compiler/graph.js";
-import { isFloat } from "../compiler/graph.js";
+import { hostTypeOf, isFloat } from "../compiler/graph.js";
 import type { HostArray } from "../core/hostArray.js";
 
-/** @param elementType what the graph says; bfloat16 comes in other arrays */
+/** @param declared what the graph says: types without an array of their own come in wider ones */
 export function tensorOf(
   { elementType, dims, data }: HostArray,
   declared: ElementType | undefined = elementType,
 ): ConstantTensor {
-  return isFloat(elementType)
-    ? { elementType: declared, dims, data: Float64Array.from(data as Float32Array) }
-    : { elementType, dims, data: data as TensorData };
+  if (isFloat(elementType))
+    return { elementType: declared, dims, data: Float64Array.from(data as Float32Array) };
+  const held = hostTypeOf(declared) === elementType ? declared : elementType;
+  return { elementType: held, dims, data: data as TensorData };
 }
 
 export function hostArrayOf({ elementType, dims, data }: ConstantTensor): HostArray | undefined {
-  if (elementType === "string") return undefined;
-  if (elementType === "float64") return { elementType, dims, data: data as Float64Array };
-  if (elementType === "bfloat16" || elementType === "float32" || elementType === "float16") {
-    const type = elementType === "bfloat16" ? "float32" : elementType;
+  const type = hostTypeOf(elementType);
+  if (type === "string") return undefined;
+  if (type === "float16" || type === "float32")
     return { elementType: type, dims, data: Float32Array.from(data as Float64Array) };
-  }
-  return { elementType, dims, data: data as Uint8Array };
+  return { elementType: type, dims, data: data as Uint8Array };
 }

@@ -1,5 +1,6 @@
 /** Samples for want of real ones: they show that a model runs, not how accurate it is. */
 import type { ModelPort } from "../compiler/describe.js";
+import { hostTypeOf } from "../compiler/graph.js";
 import { InputError } from "../core/errors.js";
 import type { HostArray } from "../core/hostArray.js";
 import { elementCount } from "../core/shape.js";
@@ -46,8 +47,9 @@ function makeUp(
   }
   const shape = declared.map((dim) => (typeof dim === "number" ? dim : (dims[dim] ?? 1)));
   const length = elementCount(shape);
-  if (elementType === "bfloat16" || isReal(elementType)) {
-    const type = elementType === "float64" ? "float64" : "float32";
+  const hostType = hostTypeOf(elementType);
+  if (hostType !== "string" && isReal(hostType)) {
+    const type = hostType === "float64" ? "float64" : "float32";
     const data = type === "float64" ? new Float64Array(length) : new Float32Array(length);
     return { elementType: type, dims: shape, data: data.map(real) };
   }

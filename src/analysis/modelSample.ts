@@ -1,5 +1,6 @@
 /** Samples as a model takes them. */
 import type { ModelPort } from "../compiler/describe.js";
+import { hostTypeOf } from "../compiler/graph.js";
 import { InputError } from "../core/errors.js";
 import type { HostArray, HostElementType } from "../core/hostArray.js";
 import { formatShape } from "../core/shape.js";
@@ -93,7 +94,7 @@ function checkDims(
 }
 
 function convert({ name, elementType }: ModelPort, array: HostArray): HostArray {
-  const wanted = elementType === "bfloat16" ? "float32" : elementType;
+  const wanted = elementType === undefined ? undefined : hostTypeOf(elementType);
   if (wanted === undefined || wanted === array.elementType) return array;
   const bad = (): InputError =>
     new InputError(

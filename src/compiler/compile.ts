@@ -24,6 +24,7 @@ import type { Format, Lowered, Real } from "./lower/real.js";
 import { identityAxes, maxScale } from "./lower/real.js";
 import { SUPPORT, lowerNodes } from "./lower/rules.js";
 import { splitScale } from "./lower/scale.js";
+import { withinType } from "./lower/wrapping.js";
 import type { TensorReport } from "./lower/tensorReport.js";
 import { optimise } from "./optimise.js";
 import type { Quotient } from "./shapes/dims.js";
@@ -140,7 +141,8 @@ function lowerInput(ctx: LoweringContext, dimensions: Dimensions, name: string):
   const axes = identityAxes(shape.length);
   if (!isFloat(type)) {
     const dtype = integerDtype(type);
-    ctx.define(name, { value: ctx.builder.input(dtype, shape), axes });
+    const value = withinType(ctx.builder, ctx.builder.input(dtype, shape), type);
+    ctx.define(name, { value, axes });
     return { name, dtype, shape: dimensions.of(shape, name) };
   }
   // A model that quantises its input at once says how the host should.

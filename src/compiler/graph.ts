@@ -1,4 +1,5 @@
 import { CompileError } from "../core/errors.js";
+import type { HostElementType } from "../core/hostArray.js";
 import type { Expression } from "./expression.js";
 
 /**
@@ -55,6 +56,9 @@ export type ElementType =
   | "float64"
   | "float16"
   | "bfloat16"
+  | Float8
+  | "int4"
+  | "uint4"
   | "uint8"
   | "int8"
   | "uint16"
@@ -65,6 +69,8 @@ export type ElementType =
   | "int64"
   | "bool"
   | "string";
+
+export type Float8 = "float8e4m3fn" | "float8e4m3fnuz" | "float8e5m2" | "float8e5m2fnuz";
 
 export type TensorData =
   | Float64Array
@@ -81,8 +87,8 @@ export type TensorData =
 /**
  * A constant, row-major. All floating types are held in a `Float64Array`, which holds them
  * exactly and keeps what passes compute from them (folded weights) unrounded, whatever
- * `elementType` says; integers are in the typed array of their name; `bool` is a `Uint8Array`
- * of 0 and 1.
+ * `elementType` says; integers are in the typed array of their name, those of 4 bits in that of 8;
+ * `bool` is a `Uint8Array` of 0 and 1.
  */
 export interface ConstantTensor {
   readonly elementType: ElementType;
@@ -259,8 +265,20 @@ export function isFloat(elementType: ElementType | undefined): boolean {
     elementType === "float32" ||
     elementType === "float64" ||
     elementType === "float16" ||
-    elementType === "bfloat16"
+    elementType === "bfloat16" ||
+    isFloat8(elementType)
   );
+}
+
+export function isFloat8(elementType: ElementType | undefined): elementType is Float8 {
+  return elementType?.startsWith("float8") === true;
+}
+
+/** As what hosts hand in an element type: types that JavaScript has no array of, as wider ones. */
+export function hostTypeOf(elementType: ElementType): HostElementType | "string" {
+  if (elementType === "bfloat16" || isFloat8(elementType)) return "float32";
+  if (elementType === "int4") return "int8";
+  return elementType === "uint4" ? "uint8" : elementType;
 }
 
 /** Copies a graph deeply enough that mutating the copy leaves the original alone. */

@@ -2,7 +2,7 @@ import { CompileError } from "../core/errors.js";
 import type { HostArray } from "../core/hostArray.js";
 import { formatShape } from "../core/shape.js";
 import type { ConstantTensor, Graph, TensorData } from "./graph.js";
-import { isFloat } from "./graph.js";
+import { hostTypeOf, isFloat } from "./graph.js";
 import { importGraph } from "./onnx/importGraph.js";
 import type { ExternalData } from "./onnx/tensor.js";
 import { decodeModel } from "./onnx/wire.js";
@@ -68,7 +68,7 @@ function pinned(
 ): ConstantTensor {
   if (isFloat(elementType) && isFloat(given))
     return { elementType, dims, data: Float64Array.from(data as Float64Array) };
-  if (elementType === given) return { elementType, dims, data: data as TensorData };
+  if (hostTypeOf(elementType) === given) return { elementType, dims, data: data as TensorData };
   throw new CompileError("BadPin", `input "${name}" takes ${elementType}, its pin is ${given}`, {
     name,
   });

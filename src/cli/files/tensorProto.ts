@@ -1,3 +1,4 @@
+import { hostTypeOf } from "../../compiler/graph.js";
 import { decodeTensor } from "../../compiler/onnx/tensor.js";
 import { CompileError, InputError } from "../../core/errors.js";
 import type { HostArray } from "../../core/hostArray.js";
@@ -25,15 +26,9 @@ export function decodeTensorProto(bytes: Uint8Array, file: string): HostArray {
     throw error;
   }
   const { elementType, dims, data } = decoded;
-  switch (elementType) {
-    case "string":
-      throw bad("it holds strings; AIVM computes with numbers only");
-    case "bfloat16":
-      return { elementType: "float32", dims, data: Float32Array.from(data as Float64Array) };
-    case "float16":
-    case "float32":
-      return { elementType, dims, data: Float32Array.from(data as Float64Array) };
-    default:
-      return { elementType, dims, data: data as Exclude<typeof data, readonly string[]> };
-  }
+  const type = hostTypeOf(elementType);
+  if (type === "string") throw bad("it holds strings; AIVM computes with numbers only");
+  if (type === "float16" || type === "float32")
+    return { elementType: type, dims, data: Float32Array.from(data as Float64Array) };
+  return { elementType: type, dims, data: data as Exclude<typeof data, readonly string[]> };
 }

@@ -15,11 +15,17 @@ export function zeros(elementType: ElementType, count: number): NumericData | un
     case "float64":
     case "float16":
     case "bfloat16":
+    case "float8e4m3fn":
+    case "float8e4m3fnuz":
+    case "float8e5m2":
+    case "float8e5m2fnuz":
       return new Float64Array(count);
     case "uint8":
+    case "uint4":
     case "bool":
       return new Uint8Array(count);
     case "int8":
+    case "int4":
       return new Int8Array(count);
     case "uint16":
       return new Uint16Array(count);

@@ -97,7 +97,10 @@ export function storeInteger(
   i: number,
   value: bigint,
 ): void {
-  data[i] = usesBigint(type) ? value : Number(BigInt.asIntN(32, value));
+  // The array of 4-bit integers is that of 8 bits, which wraps later.
+  const bits = type === "int4" || type === "uint4" ? 4 : 32;
+  const low = type === "uint4" ? BigInt.asUintN(bits, value) : BigInt.asIntN(bits, value);
+  data[i] = usesBigint(type) ? value : Number(low);
 }
 
 /** A float tensor from doubles, rounded to its type in place. */

@@ -1,7 +1,7 @@
 import { functions as elementary, isElementary } from "../elementary.js";
 import type { Attributes } from "../elementary.js";
 import { expressionFunction } from "../evaluateExpression.js";
-import { expressionAttribute, isFloat } from "../graph.js";
+import { expressionAttribute, isFloat, isFloat8 } from "../graph.js";
 import { countOf, zeros } from "./arrays.js";
 import { elementAt, foldersFor, isInteger, rounding, storeInteger } from "./folder.js";
 import type { Folder } from "./folder.js";
@@ -61,6 +61,7 @@ const cast: Folder = ([a], _view, out) => {
   const { elementType: to } = out;
   const data = zeros(to, countOf(out.dims));
   if (a === undefined || data === undefined || a.elementType === "string") return undefined;
+  if (isFloat8(to)) return undefined;
   const round = rounding(to);
   for (let i = 0; i < data.length; i++) {
     const value = elementAt(a, i);

@@ -216,6 +216,13 @@ export class LoweringContext {
 
   integerConstant(constant: ConstantTensor): Lowered {
     const dtype = integerDtype(constant.elementType);
+    if (constant.data instanceof BigUint64Array && constant.data.some((v) => v >> 63n !== 0n)) {
+      throw new CompileError(
+        "UnsupportedType",
+        "a uint64 constant holds 2^63 or more; cast it to int64",
+        { name: this.builder.origin },
+      );
+    }
     return {
       value: this.builder.constant(
         dtype,

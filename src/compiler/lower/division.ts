@@ -3,7 +3,7 @@ import type { FixedValue } from "../fixed/fixedGraph.js";
 import type { Dim, GraphNode } from "../graph.js";
 import { isFloat } from "../graph.js";
 import type { LoweringContext } from "./context.js";
-import { aligned, lowerInteger, physicalShape, uniform } from "./elementwise.js";
+import { aligned, physicalShape, uniform } from "./elementwise.js";
 import { finish } from "./finish.js";
 import type { Format, Real } from "./real.js";
 import { magnitudeBits } from "./real.js";
@@ -62,7 +62,6 @@ export function dividedInto(
 
 /** a / b over reals. What is divided by 0 saturates. */
 function lowerDivision(ctx: LoweringContext, node: GraphNode): void {
-  if (lowerInteger(ctx, node, "div.trunc")) return;
   const rank = ctx.shapeOf(node.outputs[0]!).length;
   const reals = node.inputs.map((name) => ctx.withoutZeroPoint(ctx.real(name, node)));
   const { operands, axes } = aligned(ctx, reals, rank);

@@ -10,8 +10,10 @@ export function integerDtype(type: ElementType): Dtype {
     case "bool":
       return "bool";
     case "uint8":
+    case "uint4":
       return "u8";
     case "int8":
+    case "int4":
       return "i8";
     case "int16":
       return "i16";
@@ -20,6 +22,7 @@ export function integerDtype(type: ElementType): Dtype {
       return "i32";
     case "int64":
     case "uint32":
+    case "uint64":
       return "i64";
     default:
       throw new CompileError(

@@ -2,14 +2,12 @@
 import { DTYPE_INFO } from "../../core/dtype.js";
 import type { FixedValue } from "../fixed/fixedGraph.js";
 import type { Dim, GraphNode } from "../graph.js";
-import { expressionAttribute, isFloat, nodeError } from "../graph.js";
 import type { LoweringContext } from "./context.js";
 import { outputOf } from "./context.js";
-import { integerDtype, pairedDtypes } from "./dtypes.js";
-import { finish, lowerFunction, multiplyScales, withInterval } from "./finish.js";
-import { fromWide } from "./quantised.js";
+import { pairedDtypes } from "./dtypes.js";
+import { finish, multiplyScales, withInterval } from "./finish.js";
 import type { Format, Lowered, Real } from "./real.js";
-import { format, identityAxes, maxScale, scaleRatio } from "./real.js";
+import { format, identityAxes, mapScale, maxScale, scaleRatio } from "./real.js";
 import { exponentOf, roundScale, scaleByPowerOfTwo } from "./scale.js";
 
 /** Operands of one rank and one order of axes, that of the first that spans the result. */
@@ -49,9 +47,25 @@ function shifted<L extends Lowered>(
 
 /** a + b or a − b, each at its own scale, rounded once. */
 export function lowerSum(ctx: LoweringContext, node: GraphNode, sign: 1 | -1): void {
-  if (lowerInteger(ctx, node, sign === 1 ? "add" : "sub")) return;
+  lowerScaledSum(ctx, node, sign, 1);
+}
+
+/** The mean of all operands: a sum of reals each that many times as small. */
+export function lowerMean(ctx: LoweringContext, node: GraphNode): void {
+  lowerScaledSum(ctx, node, 1, node.inputs.length);
+}
+
+function lowerScaledSum(
+  ctx: LoweringContext,
+  node: GraphNode,
+  sign: 1 | -1,
+  divisor: number,
+): void {
   const rank = ctx.shapeOf(node.outputs[0]!).length;
-  const reals = node.inputs.map((name) => ctx.withoutZeroPoint(ctx.real(name, node)));
+  const reals = node.inputs.map((name) => {
+    const x = ctx.withoutZeroPoint(ctx.real(name, node));
+    return { ...x, format: { ...x.format, scale: mapScale(x.format.scale, (s) => s / divisor) } };
+  });
   const { operands, axes } = aligned(ctx, reals, rank);
   let left = uniform(ctx, operands[0]!);
   for (let i = 1; i < operands.length - 1; i++)
@@ -82,7 +96,7 @@ export function uniform(ctx: LoweringContext, x: Real): Real & { format: { scale
   };
 }
 
-type UniformReal = Real & { format: { scale: number } };
+export type UniformReal = Real & { format: { scale: number } };
 
 /** `rescale.add` with both factors over one power of two, as fine as 31 bits and shift 62 allow. */
 function scaledSum(
@@ -136,7 +150,6 @@ function wideSum(
 
 /** a · b: an exact product, one rescale. A product with a positive scalar is a change of scale. */
 export function lowerProduct(ctx: LoweringContext, node: GraphNode): void {
-  if (lowerInteger(ctx, node, "mul")) return;
   const rank = ctx.shapeOf(node.outputs[0]!).length;
   const reals = node.inputs.map((name) => ctx.withoutZeroPoint(ctx.real(name, node)));
   const { operands, axes } = aligned(ctx, reals, rank);
@@ -171,32 +184,8 @@ function paired(ctx: LoweringContext, a: FixedValue, b: FixedValue): FixedValue[
   return [ctx.widened(a, left), ctx.widened(b, right)];
 }
 
-/** Integer operands of the model: the instruction itself. */
-export function lowerInteger(
-  ctx: LoweringContext,
-  node: GraphNode,
-  op: "add" | "sub" | "mul" | "min" | "max" | "div.trunc",
-): boolean {
-  const type = ctx.elementTypeOf(node.outputs[0]!);
-  if (isFloat(type)) return false;
-  const dtype = integerDtype(type);
-  const rank = ctx.shapeOf(node.outputs[0]!).length;
-  const { operands, axes } = aligned(
-    ctx,
-    node.inputs.map((name) => ctx.get(name)),
-    rank,
-  );
-  const shape = physicalShape(ctx, node, axes);
-  const value = operands
-    .map((x) => x.value)
-    .reduce((a, b) => ctx.builder.op(op, {}, [a, b], dtype, shape));
-  ctx.define(node.outputs[0]!, { value, axes });
-  return true;
-}
-
 /** Elementwise extremes: both operands in the result's format, then the instruction. */
 export function lowerExtreme(ctx: LoweringContext, node: GraphNode, op: "min" | "max"): void {
-  if (lowerInteger(ctx, node, op)) return;
   const rank = ctx.shapeOf(node.outputs[0]!).length;
   const { operands, axes } = aligned(
     ctx,
@@ -235,22 +224,10 @@ export function lowerClamp(
   ctx.define(node.outputs[0]!, { value, axes: input.axes, format: target });
 }
 
-/** A function of one variable of a value that something else reads too. */
-export function lowerUnary(ctx: LoweringContext, node: GraphNode): void {
-  expressionAttribute(node, "expression");
-  const x = ctx.real(node.inputs[0]!, node);
-  lowerFunction(ctx, node, x.axes, (target) => ctx.requantise(x, target).value);
-}
-
 /** Absolute values and negatives keep their format. */
 export function lowerSigned(ctx: LoweringContext, node: GraphNode, op: "abs" | "neg"): void {
-  const source = ctx.get(node.inputs[0]!);
   const apply = (x: FixedValue): FixedValue => ctx.builder.op(op, {}, [x], x.dtype, x.shape);
-  if (source.format === undefined) {
-    ctx.define(node.outputs[0]!, { ...source, value: apply(source.value) });
-    return;
-  }
-  const x = ctx.withoutZeroPoint(source as Real);
+  const x = ctx.withoutZeroPoint(ctx.real(node.inputs[0]!, node));
   // Nothing unsigned has a negative.
   const value = apply(x.value.dtype === "u8" ? ctx.widened(x.value, "i16") : x.value);
   const { lo, hi } = x.format;
@@ -297,37 +274,4 @@ export function lowerPRelu(ctx: LoweringContext, node: GraphNode): void {
     },
     "perChannel",
   );
-}
-
-const exactly = (axes: readonly number[], value: FixedValue): Real => ({
-  value,
-  axes,
-  format: format(value.dtype, 1),
-});
-
-/** A cast between float types changes nothing; between integers it is an instruction. */
-export function lowerCast(ctx: LoweringContext, node: GraphNode): void {
-  const x = ctx.get(node.inputs[0]!);
-  const to = ctx.elementTypeOf(node.outputs[0]!);
-  if (isFloat(to)) {
-    if (x.format !== undefined) {
-      ctx.define(node.outputs[0]!, x);
-      return;
-    }
-    const real =
-      x.value.dtype === "i32" || x.value.dtype === "i64"
-        ? fromWide(ctx, node, x, 1)
-        : exactly(x.axes, x.value.dtype === "bool" ? ctx.widened(x.value, "i8") : x.value);
-    ctx.define(node.outputs[0]!, real);
-    return;
-  }
-  const dtype = integerDtype(to);
-  if (x.format === undefined) {
-    ctx.define(node.outputs[0]!, {
-      ...x,
-      value: ctx.builder.op("cast", { dtype }, [x.value], dtype, x.value.shape),
-    });
-    return;
-  }
-  throw nodeError("UnsupportedCast", node, `a cast of reals to ${to} is not supported yet`);
 }

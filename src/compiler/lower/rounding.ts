@@ -20,7 +20,8 @@ export function roundingOf(
 
 /**
  * Rounds a real to whole numbers, which become integers of scale 1. Its argument is taken in
- * steps of a power of two, so that whole numbers and halves are what they are.
+ * steps of a power of two, as fine as the inputs of the model are known: what came out a hair
+ * below a whole number or a half is that number.
  *
  * @param reach greatest magnitude of the argument
  */
@@ -32,7 +33,10 @@ export function roundedReal(
   emitArgument: (format: Format) => FixedValue,
 ): Real {
   const { builder } = ctx;
-  const bits = Math.min(Math.max(28 - exponentOf(Math.max(reach, 1)), 1), 28);
+  const bits = Math.min(
+    Math.max(ctx.profile.activation.bits - 3 - exponentOf(Math.max(reach, 1)), 1),
+    28,
+  );
   const x = emitArgument(format("i32", powerOfTwo(-bits), 0, [-0x3fffffff, 0x3fffffff]));
   const { shape } = x;
   const i32 = (value: number): FixedValue => builder.scalar("i32", BigInt(value));

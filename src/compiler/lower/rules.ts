@@ -1,23 +1,26 @@
 /** Which operators there are, and how each is lowered. */
-import { floatAttribute, operatorName } from "../graph.js";
+import type { Graph, GraphNode } from "../graph.js";
+import { floatAttribute, isFloat, operatorName } from "../graph.js";
 import type { Refusal, Support } from "../listUnsupported.js";
 import type { LoweringContext } from "./context.js";
 import { controlRules } from "./control.js";
 import { divisionRules } from "./division.js";
 import { lowerGemm, lowerMatMul } from "./contraction.js";
 import { lowerConv, lowerConvTranspose } from "./convolution.js";
+import { lowerCast } from "./cast.js";
+import { comparisonRules, remainderRules } from "./comparison.js";
 import {
-  lowerCast,
   lowerClamp,
   lowerExtreme,
+  lowerMean,
   lowerPRelu,
   lowerProduct,
   lowerSigned,
   lowerSum,
-  lowerUnary,
 } from "./elementwise.js";
 import { indexingRefusals, indexingRules } from "./indexing.js";
 import { lowerConcat, lowerExpand, lowerReshape, lowerSlice, lowerTranspose } from "./movement.js";
+import { integerRules, logicRules } from "./integer.js";
 import { lowerPad } from "./pad.js";
 import { quantisedRules } from "./quantisedRules.js";
 import { recurrentRules } from "./recurrent.js";
@@ -31,6 +34,8 @@ import {
   lowerSoftmax,
 } from "./reduction.js";
 import type { Rule } from "./rule.js";
+import { lowerUnary } from "./unary.js";
+import { lowerSign } from "./wholeNumbers.js";
 
 /** Rules by operator, in the normal form of `normalise.ts`. */
 const RULES: Readonly<Record<string, Rule>> = {
@@ -53,6 +58,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   MatMul: lowerMatMul,
   Max: (ctx, node) => lowerExtreme(ctx, node, "max"),
   MaxPool: lowerMaxPool,
+  Mean: lowerMean,
   Min: (ctx, node) => lowerExtreme(ctx, node, "min"),
   Mul: lowerProduct,
   Neg: (ctx, node) => lowerSigned(ctx, node, "neg"),
@@ -65,6 +71,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   Relu: (ctx, node) => lowerClamp(ctx, node, [0, Infinity]),
   Reshape: lowerReshape,
   Resize: lowerResize,
+  Sign: lowerSign,
   Slice: lowerSlice,
   Softmax: lowerSoftmax,
   Sub: (ctx, node) => lowerSum(ctx, node, -1),
@@ -77,7 +84,18 @@ const RULES: Readonly<Record<string, Rule>> = {
   "aivm.Unary": lowerUnary,
   ...controlRules((ctx) => lowerNodes(ctx, () => undefined)),
   ...recurrentRules,
+  ...comparisonRules,
+  ...logicRules,
+  ...remainderRules,
 };
+
+/** Integers of the model have rules of their own where they are not mere movement. */
+function ruleFor({ values }: Graph, node: GraphNode): Rule | undefined {
+  const name = operatorName(node);
+  const type = values.get(node.outputs[0] ?? "")?.elementType;
+  if (isFloat(type) || !Object.hasOwn(integerRules, name)) return RULES[name];
+  return integerRules[name];
+}
 
 /**
  * What stands against single nodes, by operator, beyond parameters that must be constants: so that
@@ -89,12 +107,23 @@ const REFUSALS: Readonly<Record<string, Refusal>> = {
 };
 
 /** Operators that can be lowered. */
-export const SUPPORTED: ReadonlySet<string> = new Set(Object.keys(RULES));
+export const SUPPORTED: ReadonlySet<string> = new Set([
+  ...Object.keys(RULES),
+  ...Object.keys(integerRules),
+]);
+
+/** Operators that have a meaning over integers alone. */
+const overReals = Object.keys(integerRules)
+  .filter((name) => !Object.hasOwn(RULES, name))
+  .map((name): [string, Refusal] => [
+    name,
+    (graph, node) => (ruleFor(graph, node) === undefined ? "over reals" : undefined),
+  ]);
 
 /** What can be lowered and what cannot, as `listUnsupported` takes it. */
 export const SUPPORT: Support = {
   supported: SUPPORTED,
-  refusals: new Map(Object.entries(REFUSALS)),
+  refusals: new Map([...overReals, ...Object.entries(REFUSALS)]),
 };
 
 /** Lowers every node of the context's graph, in order. */
@@ -103,6 +132,6 @@ export function lowerNodes(ctx: LoweringContext, onNode: (done: number) => void)
     onNode(i);
     if (ctx.absorbed.has(node)) return;
     ctx.builder.origin = node.name;
-    RULES[operatorName(node)]!(ctx, node);
+    ruleFor(ctx.graph, node)!(ctx, node);
   });
 }

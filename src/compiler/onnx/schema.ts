@@ -277,6 +277,12 @@ export const DATA_TYPE = {
   12: "uint32",
   13: "uint64",
   16: "bfloat16",
+  17: "float8e4m3fn",
+  18: "float8e4m3fnuz",
+  19: "float8e5m2",
+  20: "float8e5m2fnuz",
+  21: "uint4",
+  22: "int4",
 } as const;
 
 /** Names of the data types that are refused, for messages. */
@@ -284,12 +290,7 @@ export const REFUSED_DATA_TYPE: Readonly<Record<number, string>> = {
   0: "undefined",
   14: "complex64",
   15: "complex128",
-  17: "float8e4m3fn",
-  18: "float8e4m3fnuz",
-  19: "float8e5m2",
-  20: "float8e5m2fnuz",
-  21: "uint4",
-  22: "int4",
+  23: "float4e2m1",
 };
 
 /** `AttributeProto.AttributeType`. */

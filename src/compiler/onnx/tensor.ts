@@ -1,6 +1,6 @@
 import { CompileError } from "../../core/errors.js";
-import { clampToNumber } from "../graph.js";
-import type { ConstantTensor, ElementType, TensorData } from "../graph.js";
+import { clampToNumber, isFloat8 } from "../graph.js";
+import type { ConstantTensor, ElementType, Float8, TensorData } from "../graph.js";
 import { DATA_TYPE, REFUSED_DATA_TYPE } from "./schema.js";
 import type { TensorProto } from "./schema.js";
 import { decodeMessage } from "./wire.js";
@@ -26,7 +26,18 @@ const BYTES: Readonly<Record<Exclude<ElementType, "string">, number>> = {
   uint64: 8,
   int64: 8,
   bool: 1,
+  float8e4m3fn: 1,
+  float8e4m3fnuz: 1,
+  float8e5m2: 1,
+  float8e5m2fnuz: 1,
+  int4: 0.5,
+  uint4: 0.5,
 };
+
+/** Bytes of raw data; elements of 4 bits come in pairs, the lower half first. */
+function rawBytes(elementType: Exclude<ElementType, "string">, count: number): number {
+  return Math.ceil(count * BYTES[elementType]);
+}
 
 /** The element type of a `TensorProto.DataType` number. @throws CompileError `UnsupportedType` */
 export function elementTypeOf(dataType: number | undefined, where: string): ElementType {
@@ -86,18 +97,19 @@ export function tensorFromProto(
 
   let raw = proto.rawData;
   if (proto.dataLocation === 1)
-    raw = readExternal(proto, externalData, count * BYTES[elementType], where);
+    raw = readExternal(proto, externalData, rawBytes(elementType, count), where);
   if (raw !== undefined) {
-    if (raw.length !== count * BYTES[elementType]) {
-      const need = `dims [${dims.join(", ")}] of ${elementType} need ${String(count * BYTES[elementType])} bytes`;
+    if (raw.length !== rawBytes(elementType, count)) {
+      const need = `dims [${dims.join(", ")}] of ${elementType} need ${String(rawBytes(elementType, count))} bytes`;
       throw bad(`${need}, the data has ${String(raw.length)}`);
     }
-    return { elementType, dims, data: fromRaw(raw, elementType) };
+    return { elementType, dims, data: fromRaw(raw, elementType, count) };
   }
 
   const field = typedField(proto, elementType);
-  checkCount(field.length);
-  return { elementType, dims, data: fromField(field, elementType) };
+  const isHalfByte = elementType === "int4" || elementType === "uint4";
+  if (!isHalfByte || field.length !== Math.ceil(count / 2)) checkCount(field.length);
+  return { elementType, dims, data: fromField(field, elementType, count) };
 }
 
 /** Reads a file that holds one `TensorProto` (`.pb`, as in the ONNX test suites). */
@@ -119,10 +131,15 @@ export function tensorToProto(name: string, tensor: ConstantTensor): TensorProto
     proto.stringData = (data as readonly string[]).map((s) => encoder.encode(s));
     return proto;
   }
-  if (elementType === "float16" || elementType === "bfloat16") {
+  const { [elementType]: size } = BYTES;
+  if (
+    size < 1 ||
+    elementType === "float16" ||
+    elementType === "bfloat16" ||
+    isFloat8(elementType)
+  ) {
     throw new CompileError("UnsupportedType", `writing ${elementType} tensors is not supported`);
   }
-  const size = BYTES[elementType];
   const raw = new Uint8Array(data.length * size);
   const view = new DataView(raw.buffer);
   for (let i = 0; i < data.length; i++) writeElement(view, i * size, elementType, data[i] ?? 0);
@@ -189,7 +206,11 @@ function typedField(proto: TensorProto, elementType: Exclude<ElementType, "strin
   }
 }
 
-function fromField(field: NumericField, elementType: Exclude<ElementType, "string">): TensorData {
+function fromField(
+  field: NumericField,
+  elementType: Exclude<ElementType, "string">,
+  count: number,
+): TensorData {
   const numbers = field as ArrayLike<number>;
   switch (elementType) {
     case "float32":
@@ -199,6 +220,14 @@ function fromField(field: NumericField, elementType: Exclude<ElementType, "strin
       return Float64Array.from(numbers, float16ToNumber);
     case "bfloat16":
       return Float64Array.from(numbers, bfloat16ToNumber);
+    case "float8e4m3fn":
+    case "float8e4m3fnuz":
+    case "float8e5m2":
+    case "float8e5m2fnuz":
+      return Float64Array.from(numbers, (v) => float8ToNumber(v, elementType));
+    case "int4":
+    case "uint4":
+      return unpacked(numbers, elementType, count);
     case "bool":
       return Uint8Array.from(numbers, (v) => (v === 0 ? 0 : 1));
     case "uint8":
@@ -219,9 +248,12 @@ function fromField(field: NumericField, elementType: Exclude<ElementType, "strin
   }
 }
 
-function fromRaw(raw: Uint8Array, elementType: Exclude<ElementType, "string">): TensorData {
+function fromRaw(
+  raw: Uint8Array,
+  elementType: Exclude<ElementType, "string">,
+  count: number,
+): TensorData {
   const view = new DataView(raw.buffer, raw.byteOffset, raw.byteLength);
-  const count = raw.length / BYTES[elementType];
   const fill = <T extends Exclude<TensorData, readonly string[]>>(
     data: T,
     read: (i: number) => T[number],
@@ -238,6 +270,14 @@ function fromRaw(raw: Uint8Array, elementType: Exclude<ElementType, "string">): 
       return fill(new Float64Array(count), (i) => float16ToNumber(view.getUint16(2 * i, true)));
     case "bfloat16":
       return fill(new Float64Array(count), (i) => bfloat16ToNumber(view.getUint16(2 * i, true)));
+    case "float8e4m3fn":
+    case "float8e4m3fnuz":
+    case "float8e5m2":
+    case "float8e5m2fnuz":
+      return fill(new Float64Array(count), (i) => float8ToNumber(raw[i] ?? 0, elementType));
+    case "int4":
+    case "uint4":
+      return unpacked(raw, elementType, count);
     case "bool":
       return fill(new Uint8Array(count), (i) => (raw[i] === 0 ? 0 : 1));
     // Constructors copy; `slice` of a Node Buffer would be a view of a shared pool.
@@ -275,6 +315,40 @@ function writeElement(
   else if (elementType === "int16" || elementType === "uint16")
     view.setInt16(at, Number(value), true);
   else view.setInt8(at, Number(value));
+}
+
+/** Elements of 4 bits, two a byte, the lower half first. */
+function unpacked(
+  bytes: ArrayLike<number>,
+  elementType: "int4" | "uint4",
+  count: number,
+): Int8Array | Uint8Array {
+  const signed = elementType === "int4";
+  const data = signed ? new Int8Array(count) : new Uint8Array(count);
+  for (let i = 0; i < count; i++) {
+    const half = ((bytes[i >> 1] ?? 0) >> (4 * (i & 1))) & 15;
+    data[i] = signed && half > 7 ? half - 16 : half;
+  }
+  return data;
+}
+
+/** The 8-bit floats of ONNX, exactly: bits of exponent and fraction, bias, what stands at the top. */
+function float8ToNumber(bits: number, type: Float8): number {
+  const fractionBits = type.includes("m3") ? 3 : 2;
+  const unsignedZero = type.endsWith("uz");
+  const bias = (fractionBits === 3 ? 7 : 15) + (unsignedZero ? 1 : 0);
+  const exponent = (bits & 0x7f) >> fractionBits;
+  const fraction = bits & ((1 << fractionBits) - 1);
+  if (unsignedZero) {
+    if ((bits & 0xff) === 0x80) return NaN;
+  } else if (type === "float8e4m3fn") {
+    if ((bits & 0x7f) === 0x7f) return NaN;
+  } else if (exponent === 31) {
+    return fraction === 0 ? ((bits & 0x80) === 0 ? Infinity : -Infinity) : NaN;
+  }
+  const unit = float32FromBits((Math.max(exponent, 1) - bias - fractionBits + 127) << 23);
+  const magnitude = (exponent === 0 ? fraction : fraction + (1 << fractionBits)) * unit;
+  return (bits & 0x80) === 0 ? magnitude : -magnitude;
 }
 
 /** IEEE 754 binary16, exactly, by way of the bits of the binary32 of the same value. */

@@ -39,8 +39,8 @@ const BINARY: ReadonlyMap<string, BinaryOperator> = new Map(
 
 const FREE = new Set(["Abs", "Neg"]);
 const WIDE = new Set(["Sqrt", "Reciprocal"]);
-/** Already one instruction each over whole numbers, and meaningless to interpolate. */
-const LEFT_ALONE = new Set(["Identity", "Relu"]);
+/** Exact in a few instructions over whole numbers, and meaningless to interpolate. */
+const LEFT_ALONE = new Set(["Identity", "Relu", "Sign"]);
 
 /**
  * Replaces every subgraph of one tensor and scalar constants that needs a table (Sigmoid, SiLU,

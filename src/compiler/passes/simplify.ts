@@ -1,4 +1,11 @@
-import { attribute, constantNumbers, floatAttribute, intsAttribute, isFloat } from "../graph.js";
+import {
+  attribute,
+  constantNumbers,
+  floatAttribute,
+  intsAttribute,
+  isFloat,
+  isFloat8,
+} from "../graph.js";
 import type { Dim, Graph, GraphNode, Shape } from "../graph.js";
 import { Rewriter } from "./rewriter.js";
 
@@ -34,7 +41,8 @@ function doesNothing(rewriter: Rewriter, node: GraphNode): boolean {
       return (
         to.elementType !== undefined &&
         (from.elementType === to.elementType ||
-          (isFloat(from.elementType) && isFloat(to.elementType)))
+          // Casts to 8-bit floats round, and are refused.
+          (isFloat(from.elementType) && isFloat(to.elementType) && !isFloat8(to.elementType)))
       );
     case "Reshape":
       return node.inputs.length === 1 && sameShape(from.shape, to.shape);

@@ -15,7 +15,8 @@ const MAX_FOLDED = 1 << 16;
 /** Axes up to which the table that wraps negative indices is a parameter. */
 const MAX_TABLE = 1 << 12;
 
-type ArithmeticOp = "add" | "sub" | "mul" | "div.floor" | "mod.floor" | "and";
+type ArithmeticOp =
+  "add" | "sub" | "mul" | "div.floor" | "mod.floor" | "min" | "max" | "and" | "or";
 type ComparisonOp = "eq" | "lt" | "le";
 
 /**
@@ -34,6 +35,11 @@ export class IndexMath {
 
   constant(values: readonly number[], dims: readonly number[] = [values.length]): FixedValue {
     return this.#ctx.builder.constant("i32", dims, values);
+  }
+
+  /** An i64 vector of any integers. */
+  wideConstant(values: readonly bigint[]): FixedValue {
+    return this.#ctx.builder.constant("i64", [values.length], values);
   }
 
   scalar(value: number, dtype: Dtype = "i32"): FixedValue {

@@ -1,6 +1,6 @@
 /** Operators that move, join and resample values. */
 import type { GraphNode } from "../graph.js";
-import { intAttribute, intsAttribute, nodeError } from "../graph.js";
+import { intAttribute, intsAttribute } from "../graph.js";
 import type { LoweringContext } from "./context.js";
 import type { Format, Lowered, Real } from "./real.js";
 import { identityAxes, maxScale, sameFormat } from "./real.js";

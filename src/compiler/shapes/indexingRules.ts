@@ -74,12 +74,22 @@ const featureExtractor: ShapeRule = (view) => {
   return [{ elementType, shape: [...lead, productOfDims(indices)] }];
 };
 
+const suppression: ShapeRule = (view) => [{ elementType: "int64", shape: [openCount(view), 3] }];
+
+const ngrams: ShapeRule = (view) => {
+  const slots = Math.max(-1, ...(view.ints("ngram_indexes") ?? [])) + 1;
+  const lead = view.shape(0)?.slice(0, -1);
+  return [{ elementType: "float32", shape: lead === undefined ? undefined : [...lead, slots] }];
+};
+
 const same: ShapeRule = (view) => [{ elementType: view.elementType(0), shape: view.shape(0) }];
 
 export const INDEXING_RULES: Readonly<Record<string, ShapeRule>> = {
   "ai.onnx.ml.ArrayFeatureExtractor": featureExtractor,
   Compress: compress,
   MaxUnpool: maxUnpool,
+  NonMaxSuppression: suppression,
   ReverseSequence: same,
+  TfIdfVectorizer: ngrams,
   Unique: unique,
 };

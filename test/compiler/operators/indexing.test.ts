@@ -198,6 +198,36 @@ const cases: readonly OperatorCase[] = [
     types: { c: "bool" },
     build: (b) => b.node("Compress", ["x", "c"], ["y"]),
   },
+  ...[0, 1].map((center_point_box): OperatorCase => ({
+    name: `NonMaxSuppression, centres ${String(center_point_box)}`,
+    inputs: { boxes: [2, 40, 4], scores: [2, 3, 40] },
+    outputs: { y: "int64" },
+    build: (b) => {
+      b.constant("most", integers(9));
+      b.constant("overlap", tensor("float32", [], [0.3])).constant(
+        "least",
+        tensor("float32", [], [0.2]),
+      );
+      const inputs = ["boxes", "scores", "most", "overlap", "least"];
+      b.node("NonMaxSuppression", inputs, ["y"], { center_point_box });
+    },
+  })),
+  ...["TF", "IDF", "TFIDF"].map((mode): OperatorCase => ({
+    name: `TfIdfVectorizer, ${mode}`,
+    inputs: { x: [3, 30] },
+    types: { x: "int64" },
+    build: (b) =>
+      b.node("TfIdfVectorizer", ["x"], ["y"], {
+        mode,
+        min_gram_length: 1,
+        max_gram_length: 2,
+        max_skip_count: 3,
+        ngram_counts: [0, 3],
+        ngram_indexes: [0, 1, 2, 5, 4, 3],
+        pool_int64s: [0, 1, -2, 0, 1, -1, 0, 1, 1],
+        weights: [0.5, 1.5, 2.5, 3.5, 4.5, 5.5],
+      }),
+  })),
   ...[0, 1].flatMap((sorted) =>
     [undefined, 0, 1].map((axis): OperatorCase => ({
       name: `Unique, sorted ${String(sorted)}, axis ${String(axis)}`,

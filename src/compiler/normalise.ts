@@ -1,25 +1,21 @@
 import type { GraphNode } from "./graph.js";
-import { CONTRACTION_EXPANSIONS } from "./normalise/contractionExpansions.js";
 import { writeDefaults } from "./normalise/defaults.js";
 import { ELEMENTWISE_NORMALISERS } from "./normalise/elementwiseNormalisers.js";
-import { MOVEMENT_EXPANSIONS } from "./normalise/movementExpansions.js";
 import { MOVEMENT_NORMALISERS } from "./normalise/movementNormalisers.js";
 import type { Normaliser } from "./normalise/normaliser.js";
 import { QUANTISED_NORMALISERS } from "./normalise/quantisedNormalisers.js";
 import { REAL_NORMALISERS } from "./normalise/realNormalisers.js";
-import { RESIZE_NORMALISERS } from "./normalise/resizeNormalisers.js";
+import { SPATIAL_EXPANSIONS } from "./normalise/spatialExpansions.js";
 import { WINDOW_NORMALISERS } from "./normalise/windowNormalisers.js";
 import type { NodeView } from "./shapes/nodeView.js";
 
 const NORMALISERS: ReadonlyMap<string, Normaliser> = new Map([
   ...Object.entries(ELEMENTWISE_NORMALISERS),
   ...Object.entries(MOVEMENT_NORMALISERS),
-  ...Object.entries(MOVEMENT_EXPANSIONS),
-  ...Object.entries(RESIZE_NORMALISERS),
   ...Object.entries(QUANTISED_NORMALISERS),
   ...Object.entries(REAL_NORMALISERS),
-  ...Object.entries(CONTRACTION_EXPANSIONS),
   ...Object.entries(WINDOW_NORMALISERS),
+  ...Object.entries(SPATIAL_EXPANSIONS),
 ]);
 
 /**

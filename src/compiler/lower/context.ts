@@ -136,11 +136,11 @@ export class LoweringContext {
     return found;
   }
 
-  /** What calibration saw; of a value that a pass made up, what it saw once that is reshaped. */
+  /** What calibration saw; of a value that a pass made up, what it saw once that is moved about. */
   rangeOf(name: string): TensorRange | undefined {
     if (Object.hasOwn(this.calibration.tensors, name)) return this.calibration.tensors[name];
     const reader = this.soleConsumer(name);
-    if (reader?.opType !== "Reshape") return undefined;
+    if (reader?.opType !== "Reshape" && reader?.opType !== "Transpose") return undefined;
     const range = this.rangeOf(reader.outputs[0]!);
     return range === undefined ? undefined : { ...range, channels: [] };
   }

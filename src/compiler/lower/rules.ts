@@ -6,7 +6,6 @@ import type { LoweringContext } from "./context.js";
 import { controlRules } from "./control.js";
 import { divisionRules } from "./division.js";
 import { lowerGemm, lowerMatMul } from "./contraction.js";
-import { lowerConv, lowerConvTranspose } from "./convolution.js";
 import { lowerCast } from "./cast.js";
 import { comparisonRules, remainderRules } from "./comparison.js";
 import {
@@ -21,10 +20,8 @@ import {
 import { indexingRefusals, indexingRules } from "./indexing.js";
 import { lowerConcat, lowerExpand, lowerReshape, lowerSlice, lowerTranspose } from "./movement.js";
 import { integerRules, logicRules } from "./integer.js";
-import { lowerPad } from "./pad.js";
 import { quantisedRules } from "./quantisedRules.js";
 import { recurrentRules } from "./recurrent.js";
-import { lowerResize } from "./resize.js";
 import {
   lowerArg,
   lowerAveragePool,
@@ -36,6 +33,7 @@ import {
 import type { Rule } from "./rule.js";
 import { lowerUnary } from "./unary.js";
 import { lowerSign } from "./wholeNumbers.js";
+import { spatialRules } from "./spatialRules.js";
 
 /** Rules by operator, in the normal form of `normalise.ts`. */
 const RULES: Readonly<Record<string, Rule>> = {
@@ -48,8 +46,6 @@ const RULES: Readonly<Record<string, Rule>> = {
   Clip: (ctx, node) =>
     lowerClamp(ctx, node, [floatAttribute(node, "min")!, floatAttribute(node, "max")!]),
   Concat: lowerConcat,
-  Conv: lowerConv,
-  ConvTranspose: lowerConvTranspose,
   Expand: lowerExpand,
   Gemm: lowerGemm,
   GlobalAveragePool: (ctx, node) => lowerGlobalPool(ctx, node, "mean"),
@@ -63,14 +59,12 @@ const RULES: Readonly<Record<string, Rule>> = {
   Mul: lowerProduct,
   Neg: (ctx, node) => lowerSigned(ctx, node, "neg"),
   PRelu: lowerPRelu,
-  Pad: lowerPad,
   ReduceMax: (ctx, node) => lowerReduce(ctx, node, "max"),
   ReduceMean: (ctx, node) => lowerReduce(ctx, node, "mean"),
   ReduceMin: (ctx, node) => lowerReduce(ctx, node, "min"),
   ReduceSum: (ctx, node) => lowerReduce(ctx, node, "sum"),
   Relu: (ctx, node) => lowerClamp(ctx, node, [0, Infinity]),
   Reshape: lowerReshape,
-  Resize: lowerResize,
   Sign: lowerSign,
   Slice: lowerSlice,
   Softmax: lowerSoftmax,
@@ -80,6 +74,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   ...divisionRules,
   ...indexingRules,
   ...quantisedRules,
+  ...spatialRules,
   "aivm.Linear": lowerMatMul,
   "aivm.Unary": lowerUnary,
   ...controlRules((ctx) => lowerNodes(ctx, () => undefined)),

@@ -138,7 +138,31 @@ describe("the operators", () => {
     expect(listed("Functions of one variable").sort()).toEqual(here.sort());
   });
 
+  /** A window of 6 added to each row. */
+  const window = (op: string): ModelBuilder =>
+    model()
+      .constant("n", tensor("int64", [], [6]))
+      .node(op, ["n"], ["w"])
+      .node("Add", ["x", "w"], ["y"]);
   const rewritten: Record<string, () => ModelBuilder> = {
+    STFT: () =>
+      model()
+        .input("s", "float32", [1, 8, 1])
+        .constant("n", tensor("int64", [], [4]))
+        .node("STFT", ["s", "n", "", "n"], ["y"]),
+    MelWeightMatrix: () =>
+      model()
+        .constant("n", tensor("int64", [], [8]))
+        .constant("f", floats())
+        .constant("g", tensor("float32", [], [2]))
+        .node("MelWeightMatrix", ["n", "n", "n", "f", "g"], ["m"])
+        .node("MatMul", ["m", "m8"], ["p"])
+        .constant("m8", floats(8, 6))
+        .node("Add", ["x", "p"], ["y"]),
+    HannWindow: () => window("HannWindow"),
+    HammingWindow: () => window("HammingWindow"),
+    DFT: () => model().input("s", "float32", [1, 8, 1]).node("DFT", ["s"], ["y"]),
+    BlackmanWindow: () => window("BlackmanWindow"),
     BatchNormalization: () =>
       on("BatchNormalization", "x", "s", "s", "s", "s").constant("s", floats(4)),
     CastLike: () => on("CastLike", "x", "z"),

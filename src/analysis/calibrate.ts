@@ -44,7 +44,7 @@ export async function calibrate(
   const { inputs } = describeModel(complete, { dims: given });
   const lowered = optimise(importModel(complete, { dims: given, pins }));
   const dims: Record<string, number> = { ...given };
-  let statistics = new Map<string, TensorStatistics>();
+  const statistics = new Map<string, TensorStatistics>();
 
   const observer = new FloatObserver(complete, lowered, dims, (name, data, shape) => {
     let of = statistics.get(name);
@@ -55,14 +55,8 @@ export async function calibrate(
   try {
     for await (const sample of samples) {
       const fitted = fitSample(inputs, withPins(sample, pins), dims);
-      try {
-        await observer.observe(fitted);
-      } catch (error) {
-        // What the first sample got to before onnxruntime gave up is measured again.
-        if (count > 0 || !observer.giveUp(error)) throw error;
-        statistics = new Map();
-        await observer.observe(fitted);
-      }
+      // What onnxruntime got to of the first sample before it gave up is measured again.
+      await observer.observeOrGiveUp(fitted, count === 0 ? () => statistics.clear() : undefined);
       count++;
       options.onProgress?.(count);
     }

@@ -7,7 +7,7 @@ import type { HostValue } from "../vm/hostValues.js";
 import type { Instance } from "../vm/instance.js";
 import type { OutputTensor } from "../vm/outputTensor.js";
 import type { NamedArrays } from "./floatModel.js";
-import { openFloatModel } from "./floatModel.js";
+import { ReferenceModel } from "./referenceModel.js";
 import { fitSample, isReal, withPins } from "./modelSample.js";
 import { selfContained } from "./selfContained.js";
 
@@ -33,6 +33,10 @@ export interface Comparison {
   readonly samples: number;
   readonly backend: string;
   readonly moduleId: string;
+  /** What computed the floats, where onnxruntime could not. */
+  readonly engine?: "aivm";
+  /** How many elements of each input the module clipped, over all samples; inputs without any are left out. */
+  readonly clippedInputs: Readonly<Record<string, number>>;
   readonly outputs: Readonly<Record<string, OutputComparison>>;
 }
 
@@ -47,7 +51,8 @@ export interface CompareOptions {
 }
 
 /**
- * Runs a model in floats and a module that was compiled from it on the same samples.
+ * Runs a model in floats and a module that was compiled from it on the same samples. A model that
+ * onnxruntime cannot open or run is computed by our own evaluator (`engine` says so).
  *
  * @param model bytes of the ONNX file
  * @throws InputError `BadSample`, `NoSamples`, `FloatModel`, `FloatRun`; `Trapped` when the module traps
@@ -65,14 +70,16 @@ export async function compare(
   const results = new Map(
     outputs.map(({ name }) => [name, [] as (Accuracy & { notFinite: number })[]]),
   );
-  const floatModel = await openFloatModel(complete);
+  const floatModel = new ReferenceModel(complete, pins);
+  const clipped: Record<string, number> = {};
   let count = 0;
   try {
     for await (const sample of samples) {
       const fitted = fitSample(inputs, withPins(sample, pins), {});
       const floats = await floatModel.run(fitted);
       for (const name of Object.keys(pins)) fitted.delete(name);
-      const fixed = await runFixed(instance, fitted, options.entry);
+      const { outputs: fixed, saturated } = await runFixed(instance, fitted, options.entry);
+      for (const [name, n] of Object.entries(saturated)) clipped[name] = (clipped[name] ?? 0) + n;
       for (const [name, list] of results) {
         list.push(measure(name, floats.get(name), fixed[name]));
       }
@@ -87,6 +94,8 @@ export async function compare(
     samples: count,
     backend: instance.backend.name,
     moduleId: instance.moduleId,
+    ...(floatModel.reason === undefined ? {} : { engine: "aivm" as const }),
+    clippedInputs: clipped,
     outputs: Object.fromEntries([...results].map(([name, list]) => [name, summarise(list)])),
   };
 }
@@ -96,14 +105,18 @@ export function hostValue({ elementType, dims, data }: HostArray): HostValue {
   return isReal(elementType) ? { reals: data as Float32Array, dims } : { integers: data, dims };
 }
 
-async function runFixed(
+/** A run of the module on a sample, and how many elements of each input it clipped. */
+export async function runFixed(
   instance: Instance,
   sample: NamedArrays,
-  entry: string | undefined,
-): Promise<Readonly<Record<string, OutputTensor>>> {
+  entry?: string,
+): Promise<{
+  outputs: Readonly<Record<string, OutputTensor>>;
+  saturated: Readonly<Record<string, number>>;
+}> {
   const inputs = Object.fromEntries([...sample].map(([name, array]) => [name, hostValue(array)]));
-  const { outputs, trap } = await instance.run({ entry, inputs });
-  if (outputs !== undefined) return outputs;
+  const { outputs, trap, statistics } = await instance.run({ entry, inputs });
+  if (outputs !== undefined) return { outputs, saturated: statistics.saturated };
   throw new InputError(
     "Trapped",
     `the module trapped on a sample: ${trap?.message ?? ""}`,

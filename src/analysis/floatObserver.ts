@@ -1,17 +1,23 @@
 import type { ConstantTensor, Graph } from "../compiler/graph.js";
 import { isFloat } from "../compiler/graph.js";
-import { CompileError, InputError } from "../core/errors.js";
+import { CompileError } from "../core/errors.js";
 import { bodyValues, evaluateGraph, planEvaluation } from "./evaluateGraph.js";
 import type { FloatModel, NamedArrays } from "./floatModel.js";
 import { openFloatModel } from "./floatModel.js";
 import { tensorOf } from "./hostTensors.js";
 import { isReal } from "./modelSample.js";
+import { beyondBoth, isBeyondRuntime } from "./referenceModel.js";
 import { observableNames, observedModels } from "./observedModels.js";
 
 type Reals = Float32Array | Float64Array;
 
 /** Called with each float value of a sample. */
-export type RealMeasure = (name: string, data: Reals, dims: readonly number[]) => void;
+export type RealMeasure = (
+  name: string,
+  data: Reals,
+  dims: readonly number[],
+  inBody: boolean,
+) => void;
 
 /**
  * Every float value of a model and of its lowered graph, over one sample after another: from
@@ -63,21 +69,30 @@ export class FloatObserver {
     return this.#reason === undefined ? {} : { engine: "aivm", engineReason: this.#reason };
   }
 
-  /** Leaves everything to the evaluator from now on; false where that is so already. */
-  giveUp(error: unknown): boolean {
-    if (this.#reason !== undefined || !(error instanceof InputError)) return false;
-    if (error.code !== "FloatModel" && error.code !== "FloatRun") return false;
-    this.#reason = error.message;
-    return true;
+  /**
+   * Measures a sample. Where onnxruntime cannot open or run the model, everything is left to the
+   * evaluator from now on, if there is `onGiveUp` to forget what was measured until then.
+   *
+   * @param sample all inputs of the model, those that are pinned included
+   */
+  async observeOrGiveUp(sample: NamedArrays, onGiveUp: (() => void) | undefined): Promise<void> {
+    try {
+      await this.#observe(sample);
+    } catch (error) {
+      if (onGiveUp === undefined || this.#reason !== undefined || !isBeyondRuntime(error))
+        throw error;
+      this.#reason = error.message;
+      onGiveUp();
+      await this.#observe(sample);
+    }
   }
 
-  /** @param sample all inputs of the model, those that are pinned included */
-  async observe(sample: NamedArrays): Promise<void> {
+  async #observe(sample: NamedArrays): Promise<void> {
     const known = new Map<string, ConstantTensor>();
     const measured = new Set<string>();
     const measure = (name: string, data: Reals, dims: readonly number[]): void => {
       measured.add(name);
-      this.#measure(name, data, dims);
+      this.#measure(name, data, dims, false);
     };
     if (this.#reason === undefined) {
       for (const observed of await this.#open()) {
@@ -102,20 +117,13 @@ export class FloatObserver {
         measured: alone ? everything : this.#wanted,
         measure: (name, { elementType, data, dims }, inBody) => {
           if (!isFloat(elementType) || (measured.has(name) && !inBody)) return;
-          this.#measure(name, data as Reals, dims);
+          this.#measure(name, data as Reals, dims, inBody);
         },
         // Lowering asks for the range by name where it needs it.
         ...(alone ? {} : { onFailure: () => undefined }),
       });
     } catch (error) {
-      throw alone && error instanceof CompileError
-        ? new InputError(
-            "FloatModel",
-            `${this.#reason ?? ""}; and our own evaluator cannot compute it either: ${error.message}`,
-            { ...error.place },
-            error,
-          )
-        : error;
+      throw alone && error instanceof CompileError ? beyondBoth(this.#reason ?? "", error) : error;
     }
   }
 

@@ -9,6 +9,8 @@ export { calibrate } from "./calibrate.js";
 export { formatCalibration, parseCalibration } from "./calibrationFile.js";
 export type { Accuracy, CompareOptions, Comparison, OutputComparison } from "./compare.js";
 export { compare } from "./compare.js";
+export type { CompareLayersOptions, LayerComparison, LayersComparison } from "./compareLayers.js";
+export { compareLayers } from "./compareLayers.js";
 export type { FloatModel, FloatModelOptions, NamedArrays } from "./floatModel.js";
 export { openFloatModel } from "./floatModel.js";
 export type { MadeUpOptions } from "./madeUpSamples.js";

@@ -21,9 +21,9 @@ import { quantizedFormat } from "./lower/finish.js";
 import type { Precision } from "./lower/profile.js";
 import { profileOf } from "./lower/profile.js";
 import type { Format, Lowered, Real } from "./lower/real.js";
-import { identityAxes, maxScale } from "./lower/real.js";
+import { format, identityAxes, maxScale } from "./lower/real.js";
 import { SUPPORT, lowerNodes } from "./lower/rules.js";
-import { splitScale } from "./lower/scale.js";
+import { roundScale, splitScale } from "./lower/scale.js";
 import { withinType } from "./lower/wrapping.js";
 import type { TensorReport } from "./lower/tensorReport.js";
 import { optimise } from "./optimise.js";
@@ -39,6 +39,13 @@ export interface CompileOptions extends ImportOptions {
   readonly calibration: Calibration;
   /** `fx16` unless said. */
   readonly precision?: Precision;
+  /**
+   * Inner float values that the module puts out besides its outputs, after them and under their
+   * own names, to be set beside the float model's: names of the lowered graph, or all. The program
+   * is the same otherwise. A value that the program never holds (a convolution's before the Relu
+   * that it takes in) is left out; `CompileResult.observed` lists the others.
+   */
+  readonly observe?: "all" | readonly string[];
   /** Called now and then with the share of the work that is done, 0 to 1. */
   readonly onProgress?: (share: number) => void;
 }
@@ -65,6 +72,8 @@ export interface CompileResult {
   readonly report: CompileReport;
   /** Name of the model node behind each instruction of the entry's function. */
   readonly origins: readonly string[];
+  /** The values of `CompileOptions.observe` that the module puts out. */
+  readonly observed: readonly string[];
 }
 
 /**
@@ -90,6 +99,8 @@ export function compile(model: Uint8Array, options: CompileOptions): CompileResu
   const inputs = graph.inputs.map((name) => lowerInput(ctx, dimensions, name));
   lowerNodes(ctx, (done) => options.onProgress?.(done / graph.nodes.length));
   const outputs = graph.outputs.map((name) => lowerOutput(ctx, dimensions, name));
+  const observed = lowerObserved(ctx, dimensions, options.observe ?? []);
+  outputs.push(...observed);
   const emitted = emitFunction(
     ctx.builder.inputs,
     outputs.map((output) => output.value),
@@ -113,6 +124,7 @@ export function compile(model: Uint8Array, options: CompileOptions): CompileResu
     module,
     bytes,
     origins: emitted.origins,
+    observed: observed.map(({ port }) => port.name),
     report: {
       precision: profile.name,
       model: hash,
@@ -189,6 +201,38 @@ function lowerOutput(ctx: LoweringContext, dimensions: Dimensions, name: string)
     value: real.value,
     port: { name, dtype: real.value.dtype, shape, scale: portScale(real.format) },
   };
+}
+
+/** Inner values as they are held; channels in steps so fine that nothing shows. */
+function lowerObserved(
+  ctx: LoweringContext,
+  dimensions: Dimensions,
+  names: "all" | readonly string[],
+): Output[] {
+  const { graph } = ctx;
+  const found: Output[] = [];
+  for (const name of graph.nodes.flatMap(({ outputs }) => outputs)) {
+    const wanted = names === "all" || names.includes(name);
+    const shape = graph.values.get(name)?.shape;
+    const held = ctx.held(name);
+    if (!wanted || shape === undefined || held?.format === undefined) continue;
+    if (graph.outputs.includes(name)) continue;
+    ctx.builder.origin = name;
+    const real = ctx.logical(withOneScale(ctx, held as Real));
+    const { value, format: port } = real;
+    const dims = dimensions.of(shape, name);
+    found.push({ value, port: { name, dtype: value.dtype, shape: dims, scale: portScale(port) } });
+  }
+  return found;
+}
+
+function withOneScale(ctx: LoweringContext, held: Real): Real {
+  const { scale, lo, hi } = held.format;
+  if (typeof scale === "number") return held;
+  const finest = scale.scales.reduce((a, b) => Math.min(a, b));
+  const coarsest = maxScale(scale);
+  const greatest = coarsest * Math.max(Math.abs(lo), Math.abs(hi));
+  return ctx.requantise(held, format("i32", roundScale(Math.max(finest, greatest / 2 ** 30))));
 }
 
 function portScale({ scale, zeroPoint }: Format): RealScale {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { accuracy, compare } from "../../src/analysis/compare.js";
-import { ModelBuilder } from "../../src/compiler/onnx/modelBuilder.js";
+import { ModelBuilder, tensor } from "../../src/compiler/onnx/modelBuilder.js";
 import type { HostArray } from "../../src/core/hostArray.js";
 import type { Module } from "../../src/module/module.js";
 import { createReferenceBackend } from "../../src/tensor/reference/index.js";
@@ -123,6 +123,38 @@ describe("compare", () => {
       },
     });
     expect(done).toEqual([1, 2]);
+  });
+
+  it("counts what the module clipped of its inputs", async () => {
+    const instance = instantiate(IDENTITY, { backend: createReferenceBackend() });
+    // i16 in eighths ends at 4095.875.
+    const samples = [sample(5000, 1), sample(-6000, 5000), sample(0, 4095)];
+    const { clippedInputs } = await compare(identity(), instance, samples);
+    expect(clippedInputs).toEqual({ x: 3 });
+    expect((await compare(identity(), instance, [sample(1, 2)])).clippedInputs).toEqual({});
+  });
+
+  it("takes the evaluator for a model that onnxruntime cannot open", async () => {
+    // onnxruntime has no recurrent networks with the batch first; relu(1·x + 0·h) is x for x ≥ 0.
+    const model = new ModelBuilder()
+      .input("x", "float32", [2])
+      .constant("shape", tensor("int64", [3], [1, 2, 1]))
+      .constant("flat", tensor("int64", [1], [2]))
+      .constant("w", tensor("float32", [1, 1, 1], [1]))
+      .constant("r", tensor("float32", [1, 1, 1], [0]))
+      .node("Reshape", ["x", "shape"], ["steps"])
+      .node("RNN", ["steps", "w", "r"], ["states"], {
+        layout: 1,
+        hidden_size: 1,
+        activations: { type: "strings", value: ["Relu"] },
+      })
+      .node("Reshape", ["states", "flat"], ["y"])
+      .output("y", "float32", [2])
+      .encode();
+    const instance = instantiate(IDENTITY, { backend: createReferenceBackend() });
+    const result = await compare(model, instance, [sample(2.5, 0.125)]);
+    expect(result.engine).toBe("aivm");
+    expect(result.outputs["y"]).toMatchObject({ sqnrDb: 300, maxAbsError: 0 });
   });
 
   it("refuses a module of another model, and no samples", async () => {

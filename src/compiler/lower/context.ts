@@ -170,6 +170,11 @@ export class LoweringContext {
     this.#deferred.set(name, make);
   }
 
+  /** What has been defined for a value so far. */
+  held(name: string): Lowered | undefined {
+    return this.#values.get(name);
+  }
+
   /** The program's value for a value of the model; constants become parameters when first read. */
   get(name: string): Lowered {
     const found = this.#values.get(name);

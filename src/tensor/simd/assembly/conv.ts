@@ -73,6 +73,17 @@ export function widenRun<S, D>(src: usize, dst: usize, n: i32): void {
   v128.store(lastDst, widen<S, D>(lastSrc));
 }
 
+/**
+ * As `widenRun`. A run of less than a vector is one all the same if that ends before `end`: what it
+ * writes too much, later runs overwrite, or the slack of the block takes.
+ */
+@inline
+function gatherRun<S, D>(src: usize, end: usize, dst: usize, n: i32): void {
+  const lanes: i32 = 16 / sizeof<D>();
+  if (<u32>(n - 1) < <u32>lanes && src + <usize>lanes * sizeof<S>() <= end) v128.store(dst, widen<S, D>(src));
+  else widenRun<S, D>(src, dst, n);
+}
+
 @inline
 function widen<S, D>(p: usize): v128 {
   if (sizeof<D>() == 4) return load4<S>(p);
@@ -98,6 +109,7 @@ function gatherWindows<S, D>(w: Window, image: usize, first: i32, rows: i32, dst
   const channels = w.channels, kernelWidth = w.kernelWidth, pad = w.padValue;
   const pixel = w.pixelBytes, rowBytes = <usize>w.width * pixel;
   const channelBytes = <usize>channels * sizeof<D>();
+  const end = image + <usize>w.height * rowBytes;
   const dense = w.dilationX == 1 && pixel == <usize>channels * sizeof<S>();
   let oy = first / w.outWidth, ox = first % w.outWidth;
   for (; rows > 0; --rows, dst += ldDst) {
@@ -115,7 +127,8 @@ function gatherWindows<S, D>(w: Window, image: usize, first: i32, rows: i32, dst
         const left = min(max(-x, 0), kernelWidth);
         const right = max(min(w.width - x, kernelWidth), left);
         fillRun<D>(d, left * channels, pad);
-        widenRun<S, D>(row + <usize>(x + left) * pixel, d + <usize>left * channelBytes, (right - left) * channels);
+        const first = row + <usize>(x + left) * pixel;
+        gatherRun<S, D>(first, end, d + <usize>left * channelBytes, (right - left) * channels);
         fillRun<D>(d + <usize>right * channelBytes, (kernelWidth - right) * channels, pad);
         d += <usize>kernelWidth * channelBytes;
         continue;

@@ -216,6 +216,8 @@ function rescaleBlock<S, T>(
         const y0 = rescaleWide4(s, bias, v128.load(m), half, t, lo64, hi64);
         const y1 = rescaleWide4(s + 32, bias ? bias + 32 : 0, v128.load(m, 16), half, t, lo64, hi64);
         store8<T>(d, i32x4.add(y0, zeros), i32x4.add(y1, zeros));
+      } else if (uniform == SMALL_SHIFT) {
+        rescaleNarrow<S, T>(s, bias, m, half, SMALL_SHIFT - 32, 0, late, least, most, zeros, d);
       } else {
         rescaleNarrow<S, T>(s, bias, m, half, t, lift, late, least, most, zeros, d);
       }

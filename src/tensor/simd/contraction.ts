@@ -147,7 +147,7 @@ function conv(engine: Engine, pending: Pending, base: Conv): Storage | undefined
 
 /** The greatest magnitude of a value within `bits`. */
 function greatest({ dtype }: SimdTensor, bits: number): number {
-  return DTYPE_INFO[dtype].signed ? 2 ** (bits - 1) : 2 ** bits - 1;
+  return Number(DTYPE_INFO[dtype].signed ? 1n << BigInt(bits - 1) : (1n << BigInt(bits)) - 1n);
 }
 
 function run(

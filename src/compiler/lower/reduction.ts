@@ -9,6 +9,7 @@ import { finish } from "./finish.js";
 import { defineIntegers, inOrder } from "./gathering.js";
 import { functionTable } from "./functionTable.js";
 import { IndexMath } from "./indexMath.js";
+import { lowerMaxIndices } from "./maxIndices.js";
 import type { Real } from "./real.js";
 import { channelsLast, format, mapScale, maxScale, scaleAt, scaleRatio } from "./real.js";
 import { roundScale } from "./scale.js";
@@ -29,7 +30,12 @@ function windowOf(ctx: LoweringContext, node: GraphNode): Window {
   if ((intAttribute(node, "ceil_mode") ?? 0) === 0) return { kernel, strides, dilations, pads };
   const spatial = kernel.length;
   const input = ctx.fixedDims(node.inputs[0]!, node).slice(2);
-  const output = ctx.fixedDims(node.outputs[0]!, node).slice(2);
+  const output = ctx
+    .fixedDims(
+      node.outputs.find((name) => name !== "")!,
+      node,
+    )
+    .slice(2);
   for (let i = 0; i < spatial; i++) {
     const needed =
       (output[i]! - 1) * strides[i]! + (kernel[i]! - 1) * dilations[i]! + 1 - input[i]! - pads[i]!;
@@ -39,10 +45,12 @@ function windowOf(ctx: LoweringContext, node: GraphNode): Window {
 }
 
 export function lowerMaxPool(ctx: LoweringContext, node: GraphNode): void {
-  if (node.outputs.length > 1)
-    throw nodeError("UnsupportedOutput", node, "indices of the maxima are not supported");
   const source = ctx.get(node.inputs[0]!);
   const x = ctx.ordered(source, channelsLast(source.axes.length));
+  if (node.outputs.length > 1) {
+    lowerMaxIndices(ctx, node, x, { ...windowOf(ctx, node) });
+    return;
+  }
   const shape = ctx.shapeOf(node.outputs[0]!);
   const value = ctx.builder.op(
     "pool.max",
@@ -102,7 +110,12 @@ export function lowerAveragePool(ctx: LoweringContext, node: GraphNode): void {
 /** How many taps of the window lie inside, at each spatial position of the result. */
 function windowCounts(ctx: LoweringContext, node: GraphNode, window: Window): number[] {
   const input = ctx.fixedDims(node.inputs[0]!, node).slice(2);
-  const output = ctx.fixedDims(node.outputs[0]!, node).slice(2);
+  const output = ctx
+    .fixedDims(
+      node.outputs.find((name) => name !== "")!,
+      node,
+    )
+    .slice(2);
   const declared = intsAttribute(node, "pads")!;
   const includePad = (intAttribute(node, "count_include_pad") ?? 0) === 1;
   let counts = [1];

@@ -56,6 +56,8 @@ function canPad(
     return true;
   }
   if (reader.opType !== "MaxPool" || intAttribute(reader, "ceil_mode") === 1) return false;
+  // Indices of maxima count in the padded image.
+  if (reader.outputs.length > 1) return false;
   // No window may lie in the padding alone.
   const kernel = intsAttribute(reader, "kernel_shape") ?? [];
   const fits = own.every((p, i) => p + (spatial[i] ?? 0) < (kernel[i % kernel.length] ?? 0));

@@ -212,6 +212,29 @@ const cases: readonly OperatorCase[] = [
       b.node("NonMaxSuppression", inputs, ["y"], { center_point_box });
     },
   })),
+  ...[0, 1].map((storage_order): OperatorCase => ({
+    name: `MaxPool with indices, storage order ${String(storage_order)}`,
+    inputs: { x: [2, 3, 9, 7] },
+    outputs: { y: "float32", i: "int64" },
+    build: (b) =>
+      b.node("MaxPool", ["x"], ["y", "i"], {
+        kernel_shape: [3, 2],
+        strides: [2, 1],
+        pads: [1, 0, 1, 1],
+        storage_order,
+      }),
+  })),
+  {
+    name: "Relu, Pad, MaxPool with indices, MaxUnpool",
+    inputs: { x: [1, 2, 6, 8] },
+    outputs: { y: "float32", i: "int64" },
+    build: (b) => {
+      b.node("Relu", ["x"], ["r"]);
+      b.constant("pads", integers(0, 0, 1, 1, 0, 0, 1, 1)).node("Pad", ["r", "pads"], ["p"]);
+      b.node("MaxPool", ["p"], ["m", "i"], { kernel_shape: [2, 2], strides: [2, 2] });
+      b.node("MaxUnpool", ["m", "i"], ["y"], { kernel_shape: [2, 2], strides: [2, 2] });
+    },
+  },
   ...["TF", "IDF", "TFIDF"].map((mode): OperatorCase => ({
     name: `TfIdfVectorizer, ${mode}`,
     inputs: { x: [3, 30] },

@@ -6,7 +6,7 @@ import { typeOf } from "./programBuilder.js";
 /** Writes every other instruction on tensors. */
 export class StepWriter extends ChainWriter {
   protected any(x: TensorSpec): TensorSpec | undefined {
-    switch (this.random.int(0, 19)) {
+    switch (this.random.int(0, 21)) {
       case 0:
       case 1:
         return this.rescaled(x);
@@ -42,6 +42,10 @@ export class StepWriter extends ChainWriter {
         return this.padded(x);
       case 18:
         return this.expanded(x);
+      case 19:
+        return this.scattered(x);
+      case 20:
+        return this.ordered(x);
       default:
         return this.resized(x);
     }
@@ -197,6 +201,29 @@ export class StepWriter extends ChainWriter {
     return this.apply(x, "gather", { axis }, [{ dtype, shape }], () =>
       this.constant(dtype, shape, 0n, BigInt(Math.max(dim - 1, 0)) + beyond),
     );
+  }
+
+  protected scattered(x: TensorSpec): TensorSpec | undefined {
+    if (x.shape.length === 0) return undefined;
+    const axis = this.random.int(0, x.shape.length - 1);
+    const dim = x.shape[axis]!;
+    const ops = ["scatter", "scatter.max", "scatter.min", "scatter.add", "scatter.mul"] as const;
+    const op = x.dtype === "bool" ? this.random.pick(ops.slice(0, 3)) : this.random.pick(ops);
+    const n = dim === 0 ? 0 : this.size();
+    const indices = { dtype: this.random.pick(["i32", "i64"] as const), shape: [n] };
+    const updates = { dtype: x.dtype, shape: x.shape.map((d, i) => (i === axis ? n : d)) };
+    const beyond = this.chance(1) ? 1n : 0n; // a trap
+    return this.apply(x, op, { axis }, [indices, updates], () => {
+      this.constant(indices.dtype, indices.shape, 0n, BigInt(Math.max(dim - 1, 0)) + beyond);
+      this.constant(updates.dtype, updates.shape);
+    });
+  }
+
+  protected ordered(x: TensorSpec): TensorSpec | undefined {
+    if (x.shape.length === 0) return undefined;
+    const axis = this.random.int(0, x.shape.length - 1);
+    if (x.dtype === "bool" || this.chance(40)) return this.apply(x, "argsort", { axis });
+    return this.apply(x, "cumsum", { axis, dtype: this.random.pick(["i32", "i64"] as const) });
   }
 
   protected padded(x: TensorSpec): TensorSpec | undefined {

@@ -4,6 +4,7 @@ import { foldAffine } from "./passes/foldAffine.js";
 import { foldPad } from "./passes/foldPad.js";
 import { groupUnary } from "./passes/groupUnary.js";
 import { toLinear } from "./passes/linear.js";
+import { mergeLogSumExp } from "./passes/logSumExp.js";
 import { simplify } from "./passes/simplify.js";
 import { inferShapes } from "./resolve.js";
 
@@ -42,6 +43,7 @@ function runPasses(result: Graph, outer: readonly Graph[]): void {
   foldPad(result);
   foldAffine(result);
   simplify(result);
+  mergeLogSumExp(result);
   groupUnary(result);
   result.inputs = result.inputs.filter((name) => !captured.includes(name));
   for (const name of captured) result.values.delete(name);

@@ -375,7 +375,7 @@ const REFUSED: readonly (OperatorCase & { readonly code: string })[] = [
     build: (b) =>
       reals(b, "k", [6], [0, 0, 0, 0, 0, -Infinity])
         .node("Add", ["x", "k"], ["a"])
-        .node("Softmax", ["a"], ["y"]),
+        .node("Tanh", ["a"], ["y"]),
   },
   {
     name: "weights that are NaN",

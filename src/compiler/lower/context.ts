@@ -4,7 +4,7 @@ import type { Calibration, TensorRange } from "../calibration.js";
 import type { FixedRegion, FixedValue } from "../fixed/fixedGraph.js";
 import { FixedBuilder } from "../fixed/fixedGraph.js";
 import type { ConstantTensor, Dim, ElementType, Graph, GraphNode } from "../graph.js";
-import { connections, finiteNumbers, isFloat, nodeError } from "../graph.js";
+import { connections, isFloat, nodeError } from "../graph.js";
 import { FROM_OPERAND, INFER, copyAxis } from "../../opcodes/movement.js";
 import { integerDtype } from "./dtypes.js";
 import { OpenDims } from "./openDims.js";
@@ -15,6 +15,7 @@ import { format, identityAxes, sameFormat, scaleRatio } from "./real.js";
 import { exponentOf, powerOfTwo, roundScale, toMultiplier, toMultipliers } from "./scale.js";
 import type { TensorReport } from "./tensorReport.js";
 import { reportTensor } from "./tensorReport.js";
+import { ScoreMasks } from "./scoreMasks.js";
 import { WideValues } from "./wideValues.js";
 
 /** Everything that lowering one graph needs: the program so far, and what is known of the model. */
@@ -34,6 +35,7 @@ export class LoweringContext {
   readonly #consumers: ReadonlyMap<string, readonly GraphNode[]>;
   readonly #producers: ReadonlyMap<string, GraphNode>;
   readonly #wide = new WideValues(this);
+  readonly #masks = new ScoreMasks(this);
   readonly #values = new Map<string, Lowered>();
   readonly #deferred = new Map<string, () => Lowered>();
   readonly #reordered = new Map<FixedValue, Map<string, FixedValue>>();
@@ -192,7 +194,7 @@ export class LoweringContext {
     if (constant === undefined)
       throw new InternalError(`"${name}" is read before it is lowered`, { name });
     const lowered = isFloat(constant.elementType)
-      ? this.realConstant(constant.dims, finiteNumbers(constant, name))
+      ? this.realConstant(constant.dims, this.#masks.constant(name, constant))
       : this.integerConstant(constant);
     this.#values.set(name, lowered);
     return lowered;
@@ -312,7 +314,7 @@ export class LoweringContext {
     interval: readonly [number, number] = [-Infinity, Infinity],
     channels: "perChannel" | "perTensor" = "perTensor",
   ): Format {
-    const range = this.requireRange(name, node);
+    const range = this.#masks.range(name, this.requireRange(name, node));
     const clip = (x: number): number => Math.min(Math.max(x, interval[0]), interval[1]);
     const width = this.#widthFor(name);
     const unit = width.headroom / limitOf(width);
@@ -354,11 +356,11 @@ export class LoweringContext {
    * two, so that the ties of rounding arrive as they are.
    */
   chooseInputFormat(name: string): Format {
-    const wide = this.consumersOf(name).some(
+    const quantised = this.consumersOf(name).some(
       (node) =>
         QUANTISING.has(node.opType) || (QUANTISED.has(node.opType) && node.inputs[0] !== name),
     );
-    const width = wide ? SINGLE : this.profile.activation;
+    const width = this.#wide.has(name) ? WIDE : quantised ? SINGLE : this.profile.activation;
     const limit = limitOf(width);
     const range = this.rangeOf(name);
     const greatest =

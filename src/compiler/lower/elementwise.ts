@@ -98,6 +98,9 @@ export function uniform(ctx: LoweringContext, x: Real): Real & { format: { scale
 
 export type UniformReal = Real & { format: { scale: number } };
 
+/** Ratio of the factors of two operands beyond which they are brought nearer. */
+const MOST_APART = 4096;
+
 /** `rescale.add` with both factors over one power of two, as fine as 31 bits and shift 62 allow. */
 function scaledSum(
   ctx: LoweringContext,
@@ -110,6 +113,15 @@ function scaledSum(
   const to = target.scale as number;
   const ra = a.format.scale / to;
   const rb = b.format.scale / to;
+  if (Math.max(ra, rb) > Math.min(ra, rb) * MOST_APART) {
+    // Under one shift the lesser factor would keep too few bits: one operand changes its step first.
+    const coarse = Math.max(ra, rb) >= 256;
+    const step = coarse ? to : to / 256;
+    const fine = format("i32", step, 0, [-0x3fffffff, 0x3fffffff]);
+    const near = (x: UniformReal): UniformReal => ctx.requantise(x, fine) as UniformReal;
+    if (ra > rb === coarse) return scaledSum(ctx, near(a), b, sign, target, shape);
+    return scaledSum(ctx, a, near(b), sign, target, shape);
+  }
   // i32 operands times 31-bit factors would leave no room for the sum.
   const bits = a.value.dtype === "i32" || b.value.dtype === "i32" ? 29 : 30;
   const shift = Math.min(Math.max(bits - exponentOf(Math.max(ra, rb)), 1), 62);

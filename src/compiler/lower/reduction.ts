@@ -1,13 +1,11 @@
 /** Pools, reductions, arg-max and softmax. */
 import type { FixedValue } from "../fixed/fixedGraph.js";
 import type { Dim, GraphNode } from "../graph.js";
-import { intAttribute, intsAttribute, isFloat, nodeError } from "../graph.js";
+import { intAttribute, intsAttribute, nodeError } from "../graph.js";
 import { productOfDims } from "../shapes/dims.js";
-import { functions } from "../elementary.js";
 import type { LoweringContext } from "./context.js";
 import { finish } from "./finish.js";
 import { defineIntegers, inOrder } from "./gathering.js";
-import { functionTable } from "./functionTable.js";
 import { IndexMath } from "./indexMath.js";
 import { lowerMaxIndices } from "./maxIndices.js";
 import type { Real } from "./real.js";
@@ -183,10 +181,8 @@ function reduce(
 
   if (x.format === undefined || op === "max" || op === "min") {
     const dtype = x.value.dtype;
-    if (op === "mean")
-      throw nodeError("UnsupportedType", node, "the mean of integers is not supported");
     let value: FixedValue;
-    if (op === "sum") {
+    if (op === "sum" || op === "mean") {
       const wide = builder.op(
         "reduce.sum",
         { axes: physicalAxes, dtype: "i64" },
@@ -194,7 +190,8 @@ function reduce(
         "i64",
         kept,
       );
-      value = dtype === "i64" ? wide : builder.op("cast", { dtype }, [wide], dtype, kept);
+      const total = op === "sum" ? wide : integerMean(ctx, node, wide, axes);
+      value = ctx.widened(total, dtype);
     } else {
       value = builder.op(
         op === "max" ? "reduce.max" : "reduce.min",
@@ -246,6 +243,20 @@ function reduce(
   );
 }
 
+/** Sums of integers over their count, towards 0. */
+function integerMean(
+  ctx: LoweringContext,
+  node: GraphNode,
+  sums: FixedValue,
+  axes: readonly number[],
+): FixedValue {
+  const { builder } = ctx;
+  const dims = ctx.shapeOf(node.inputs[0]!);
+  const sizes = ctx.openDims.vector(axes.map((axis) => dims[axis]!));
+  const count = builder.op("reduce.prod", { axes: [0], dtype: "i64" }, [sizes], "i64", [1]);
+  return builder.op("div.trunc", {}, [sums, count], "i64", sums.shape);
+}
+
 /** Means over open axes keep this many fractional bits until they are rounded to their format. */
 const OPEN_MEAN_BITS = 12;
 
@@ -273,76 +284,4 @@ export function lowerArg(ctx: LoweringContext, node: GraphNode, op: "argmax" | "
   const end = (): FixedValue => math.arithmetic("sub", math.sizeOf(x, axis), math.scalar(1));
   const index = last ? math.arithmetic("sub", end(), found) : found;
   defineIntegers(ctx, node.outputs[0]!, math.cast(index, "i64"));
-}
-
-/**
- * Fractional bits of exponentials inside softmax: three more than 16-bit results have, which a
- * table of 2^13 segments still reaches; results of 32 bits, and sums of so many that their roundings
- * would show, take a full table.
- */
-const EXP_BITS = { short: 18, long: 24 } as const;
-/** Each exponential is off by up to half a unit: of so many the sum is off by 2^−11. */
-const SHORT_AXIS = 128;
-/** Probabilities leave softmax with this many fractional bits before they are rounded to the result. */
-const RATIO_BITS = 30;
-/** e^−16 is below half a step of 16 bits. */
-const LOWEST_EXPONENT = -16;
-
-/**
- * Softmax from exact parts: the greatest score is subtracted in integers, exponentials come from
- * one table, their sum is exact, and the quotient is rounded once.
- */
-export function lowerSoftmax(ctx: LoweringContext, node: GraphNode): void {
-  if (!isFloat(ctx.elementTypeOf(node.outputs[0]!)))
-    throw nodeError("UnsupportedType", node, "softmax needs reals");
-  const { builder } = ctx;
-  const source = ctx.withoutZeroPoint(ctx.real(node.inputs[0]!, node));
-  const x =
-    typeof source.format.scale === "number"
-      ? source
-      : ctx.requantise(source, { ...source.format, scale: maxScale(source.format.scale) });
-  const axis = x.axes.indexOf(intAttribute(node, "axis") ?? x.axes.length - 1);
-  const shape = x.value.shape;
-  const kept = shape.map((dim, i) => (i === axis ? 1 : dim));
-  const scores =
-    x.value.dtype === "i32"
-      ? x.value
-      : builder.op("cast", { dtype: "i32" }, [x.value], "i32", shape);
-  const greatest = builder.op("reduce.max", { axes: [axis] }, [scores], "i32", kept);
-  const below = builder.op("sub", {}, [scores, greatest], "i32", shape);
-  const size = shape[axis]!;
-  const short =
-    typeof size === "number" && size <= SHORT_AXIS && ctx.profile.activation.dtype !== "i32";
-  const output = format("i32", roundScale(1 / (1 << EXP_BITS[short ? "short" : "long"])));
-  const table = functionTable(functions.Exp, [LOWEST_EXPONENT, 0], output.scale as number, output);
-  const exponent = ctx.rescaled(
-    { value: below, axes: x.axes },
-    scaleRatio(x.format.scale, table.argument.scale),
-    table.argument,
-  );
-  const entries = builder.constant(table.dtype, [table.entries.length], table.entries);
-  const powers =
-    table.kind === "direct"
-      ? builder.op("lut", {}, [exponent, entries], "i32", shape)
-      : builder.op(
-          "lut.interpolate",
-          { segmentsLog2: table.segmentsLog2, guardBits: table.guardBits, dtype: "i32" },
-          [exponent, entries],
-          "i32",
-          shape,
-        );
-  const wide = builder.op("cast", { dtype: "i64" }, [powers], "i64", shape);
-  const total = builder.op("reduce.sum", { axes: [axis], dtype: "i64" }, [wide], "i64", kept);
-  const scaled = builder.op(
-    "shl",
-    {},
-    [wide, builder.scalar("i64", BigInt(RATIO_BITS))],
-    "i64",
-    shape,
-  );
-  const ratio = builder.op("div.floor", {}, [scaled, total], "i64", shape);
-  const unit = 1 / (1 << RATIO_BITS);
-  finish(ctx, node, x.axes, (target) =>
-    ctx.rescaled({ value: ratio, axes: x.axes }, scaleRatio(unit, target.scale), target),
-  );
 }

@@ -28,12 +28,13 @@ import {
   lowerGlobalPool,
   lowerMaxPool,
   lowerReduce,
-  lowerSoftmax,
 } from "./reduction.js";
+import { realReductionRules, reductionRefusals } from "./realReduction.js";
 import type { Rule } from "./rule.js";
 import { lowerUnary } from "./unary.js";
 import { lowerSign } from "./wholeNumbers.js";
 import { spatialRules } from "./spatialRules.js";
+import { softmaxRules } from "./softmax.js";
 
 /** Rules by operator, in the normal form of `normalise.ts`. */
 const RULES: Readonly<Record<string, Rule>> = {
@@ -67,7 +68,6 @@ const RULES: Readonly<Record<string, Rule>> = {
   Reshape: lowerReshape,
   Sign: lowerSign,
   Slice: lowerSlice,
-  Softmax: lowerSoftmax,
   Sub: (ctx, node) => lowerSum(ctx, node, -1),
   Sum: (ctx, node) => lowerSum(ctx, node, 1),
   Transpose: lowerTranspose,
@@ -75,6 +75,8 @@ const RULES: Readonly<Record<string, Rule>> = {
   ...indexingRules,
   ...quantisedRules,
   ...spatialRules,
+  ...realReductionRules,
+  ...softmaxRules,
   "aivm.Linear": lowerMatMul,
   "aivm.Unary": lowerUnary,
   ...controlRules((ctx) => lowerNodes(ctx, () => undefined)),
@@ -99,6 +101,7 @@ function ruleFor({ values }: Graph, node: GraphNode): Rule | undefined {
  */
 const REFUSALS: Readonly<Record<string, Refusal>> = {
   ...indexingRefusals,
+  ...reductionRefusals,
 };
 
 /** Operators that can be lowered. */

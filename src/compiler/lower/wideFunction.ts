@@ -5,6 +5,7 @@
 import type { FixedValue } from "../fixed/fixedGraph.js";
 import type { LoweringContext } from "./context.js";
 import { movingPart } from "./functionTable.js";
+import { interpolated } from "./logarithm.js";
 import type { Format } from "./real.js";
 import { format, magnitudeBits, scaleAt } from "./real.js";
 import { powerOfTwo, roundScale } from "./scale.js";
@@ -168,7 +169,7 @@ function lookEven(ctx: LoweringContext, x: FixedValue, entries: readonly number[
       ? builder.op("lut", {}, [i, table], "i32", shape)
       : builder.op("lut.interpolate", imm, [i, table], "i32", shape),
   );
-  return { sum: between(ctx, a!, b!, rest, 8), bits: 8 };
+  return { sum: interpolated(ctx, a!, b!, rest, 8), bits: 8 };
 }
 
 function lookOctaves(ctx: LoweringContext, x: FixedValue, entries: readonly number[]): Sum {
@@ -207,22 +208,5 @@ function lookOctaves(ctx: LoweringContext, x: FixedValue, entries: readonly numb
   const [a, b] = [index, next].map((i) =>
     builder.op("gather", { axis: 0 }, [table, i], "i32", shape),
   );
-  return { sum: between(ctx, a!, b!, rest, REST_BITS), bits: REST_BITS };
-}
-
-/** `a·(2^bits − rest) + b·rest`, exactly. */
-function between(
-  ctx: LoweringContext,
-  a: FixedValue,
-  b: FixedValue,
-  rest: FixedValue,
-  bits: number,
-): FixedValue {
-  const { builder } = ctx;
-  const wide = (v: FixedValue): FixedValue => ctx.widened(v, "i64");
-  const { shape } = a;
-  const start = builder.op("shl", {}, [wide(a), builder.scalar("i64", BigInt(bits))], "i64", shape);
-  const rise = builder.op("sub", {}, [b, a], "i32", shape);
-  const part = builder.op("mul.wide", { accumulator: "i64" }, [rise, rest], "i64", shape);
-  return builder.op("add", {}, [start, part], "i64", shape);
+  return { sum: interpolated(ctx, a!, b!, rest, REST_BITS), bits: REST_BITS };
 }

@@ -1,6 +1,7 @@
 /** Which values are held in 31 bits whatever the profile. */
+import type { Expression } from "../expression.js";
 import type { GraphNode } from "../graph.js";
-import { operatorName } from "../graph.js";
+import { expressionAttribute, operatorName } from "../graph.js";
 
 /** What `WideValues` asks of a graph. */
 interface Connections {
@@ -15,6 +16,7 @@ interface Connections {
 const READERS: ReadonlySet<string> = new Set([
   "Div",
   "LogSoftmax",
+  "ReduceLogSumExp",
   "Pow",
   "Reciprocal",
   "Softmax",
@@ -42,6 +44,25 @@ const CARRIERS: ReadonlySet<string> = new Set([
   "Transpose",
 ]);
 
+const STEEP: ReadonlySet<string> = new Set([
+  "Exp",
+  "Expm1",
+  "Log",
+  "Log1p",
+  "Reciprocal",
+  "Rsqrt",
+  "Sqrt",
+]);
+
+/** Whether a function has exponentials, logarithms, roots or quotients in it. */
+function dependsOnRatios(expression: Expression): boolean {
+  if (expression.kind === "function")
+    return STEEP.has(expression.name) || dependsOnRatios(expression.a);
+  if (expression.kind !== "binary") return false;
+  if (expression.op === "div" || expression.op === "pow") return true;
+  return dependsOnRatios(expression.a) || dependsOnRatios(expression.b);
+}
+
 /** Finds, from its readers, whether a value must be wide. Answers are remembered. */
 export class WideValues {
   readonly #graph: Connections;
@@ -64,6 +85,8 @@ export class WideValues {
   #asks(node: GraphNode, name: string): boolean {
     const operator = operatorName(node);
     if (READERS.has(operator)) return true;
+    if (operator === "aivm.Unary")
+      return dependsOnRatios(expressionAttribute(node, "expression") ?? { kind: "x" });
     if (!CARRIERS.has(operator) && !this.#isScaling(node, name)) return false;
     return node.outputs.some((output) => output !== "" && this.has(output));
   }

@@ -95,6 +95,62 @@ const CASES: readonly OperatorCase[] = [
       b.node("Div", ["powers", "total"], ["y"]);
     },
   },
+  ...[-1e9, -3.4e38, -Infinity].map((masked): OperatorCase => ({
+    name: `Softmax of scores with ${String(masked)} added`,
+    inputs: { x: [3, 8] },
+    build: (b) => {
+      const places = [0, masked, 0, 0, masked, 0, 0, masked];
+      b.constant("mask", tensor("float32", [8], places));
+      b.node("Add", ["x", "mask"], ["scores"]);
+      b.node("Softmax", ["scores"], ["y"]);
+    },
+  })),
+  {
+    name: "Softmax under a mask of zeros and ones",
+    inputs: { x: [3, 8], m: [8] },
+    types: { m: "bool" },
+    build: (b) => {
+      b.constant("one", tensor("float32", [], [1]));
+      b.constant("least", tensor("float32", [], [-3.4e38]));
+      b.node("Cast", ["m"], ["kept"], { to: 1 });
+      b.node("Sub", ["one", "kept"], ["dropped"]);
+      b.node("Mul", ["dropped", "least"], ["mask"]);
+      b.node("Add", ["x", "mask"], ["scores"]);
+      b.node("Softmax", ["scores"], ["y"]);
+    },
+  },
+  {
+    name: "LogSoftmax along another axis",
+    inputs: { x: [3, 8, 4] },
+    spread: 3,
+    build: (b) => b.node("LogSoftmax", ["x"], ["y"], { axis: 1 }),
+  },
+  ...["ReduceL1", "ReduceL2", "ReduceSumSquare", "ReduceLogSumExp", "ReduceProd"].map(
+    (op): OperatorCase => ({
+      name: op,
+      inputs: { x: [3, 6, 4] },
+      build: (b) => b.node(op, ["x"], ["y"], { axes: [1], keepdims: 0 }),
+    }),
+  ),
+  {
+    name: "ReduceLogSum",
+    inputs: { x: [3, 6, 4] },
+    build: (b) => {
+      positive(b, "x", "p");
+      b.node("ReduceLogSum", ["p"], ["y"], { axes: [0, 2] });
+    },
+  },
+  {
+    name: "log Σ exp in parts",
+    inputs: { x: [3, 6, 4] },
+    spread: 10,
+    build: (b) => {
+      b.node("Exp", ["x"], ["e"]);
+      b.constant("axes", tensor("int64", [1], [1]));
+      b.node("ReduceSum", ["e", "axes"], ["s"], { keepdims: 0 });
+      b.node("Log", ["s"], ["y"]);
+    },
+  },
 ];
 
 describe("real arithmetic, against onnxruntime", () => {

@@ -1,8 +1,9 @@
 /** NonMaxSuppression: the best box of each class, without those that overlap it, round by round. */
 import { DTYPE_INFO } from "../../core/dtype.js";
 import type { FixedValue } from "../fixed/fixedGraph.js";
-import type { GraphNode } from "../graph.js";
+import type { Dim, GraphNode } from "../graph.js";
 import { constantNumbers, intAttribute } from "../graph.js";
+import { multiplyDims } from "../shapes/dims.js";
 import type { LoweringContext } from "./context.js";
 import { defineIntegers, inOrder } from "./gathering.js";
 import { IndexMath } from "./indexMath.js";
@@ -40,15 +41,34 @@ export function lowerSuppression(ctx: LoweringContext, node: GraphNode): void {
     defineIntegers(ctx, name, builder.constant("i64", [0, 3], []));
     return;
   }
-  const all = boxesOf(ctx, math, node, batches, boxes);
-  const threshold = parameter(ctx, node, 3, 0);
-  const counting = math.counting(boxes, 3, 2);
   const gone = math.scalar(GONE);
-
-  /** Where each group's boxes begin in a flat list of all. */
-  const first = math.arithmetic("mul", math.counting(batches, 3, 0), math.scalar(boxes));
+  const scores = candidates(ctx, math, node, gone);
+  const given = boxesOf(ctx, math, node, batches, boxes);
+  // What no class scores highly is out of the rounds, whose cost is that of all boxes.
+  const kept =
+    (node.inputs[4] ?? "") === "" ? undefined : keptBoxes(ctx, math, scores, gone, `${name}_kept`);
+  const among = (x: FixedValue): FixedValue => (kept === undefined ? x : math.gather(x, kept, 2));
+  const live0 = among(scores);
+  const [x0, y0, x1, y1] = given.corners;
+  const all: Boxes = {
+    corners: [among(x0), among(y0), among(x1), among(y1)],
+    area: among(given.area),
+  };
+  const open = live0.shape[2]!;
+  const threshold = parameter(ctx, node, 3, 0);
+  const counting =
+    kept === undefined
+      ? math.counting(boxes, 3, 2)
+      : math.reshape(
+          builder.op("iota", { dims: [-2] }, [math.op("shape", {}, [kept], "i64", [1])], "i32", [
+            open,
+          ]),
+          [1, 1, open],
+        );
+  /** Where each batch's boxes begin in a flat list of all. */
+  const first = math.arithmetic("mul", math.counting(batches, 3, 0), math.sizeOf(live0, 2));
   const types = [
-    { dtype: "i32", shape: [batches, classes, boxes] },
+    { dtype: "i32", shape: [batches, classes, open] },
     { dtype: "i32", shape: [most, groups] },
     { dtype: "i32", shape: [] },
   ] as const;
@@ -57,7 +77,7 @@ export function lowerSuppression(ctx: LoweringContext, node: GraphNode): void {
     groups,
   ]);
   const [, rounds] = builder.loop(
-    [candidates(ctx, math, node, gone), nothing, math.scalar(0)],
+    [live0, nothing, math.scalar(0)],
     types,
     ([live, taken, round]) => {
       const one = [batches, classes, 1];
@@ -66,8 +86,8 @@ export function lowerSuppression(ctx: LoweringContext, node: GraphNode): void {
       const found = math.select(math.compare("lt", gone, score), best, math.scalar(NONE));
       const at = math.arithmetic("add", first, best);
       const own = (x: FixedValue): FixedValue =>
-        math.gather(math.reshape(x, [batches * boxes]), at);
-      const covered = overlaps(math, all, own, threshold, [batches, classes, boxes]);
+        math.gather(math.reshape(x, [multiplyDims(batches, open)]), at);
+      const covered = overlaps(math, all, own, threshold, [batches, classes, open]);
       const out = math.arithmetic("or", covered, math.compare("eq", counting, best));
       const left = math.select(out, gone, live!);
       const row = math.reshape(found, [1, groups]);
@@ -92,12 +112,32 @@ export function lowerSuppression(ctx: LoweringContext, node: GraphNode): void {
   const marks = math.compare("le", math.scalar(0), byGroup);
   const chosen = math.op("nonzero", {}, [marks], "i32", [count!]);
   const group = math.arithmetic("div.floor", chosen, math.scalar(most));
+  const box = math.gather(byGroup, chosen);
   const columns = [
     math.arithmetic("div.floor", group, math.scalar(classes)),
     math.arithmetic("mod.floor", group, math.scalar(classes)),
-    math.gather(byGroup, chosen),
+    kept === undefined ? box : math.gather(kept, box),
   ].map((column) => math.reshape(column, [count!, 1]));
   defineIntegers(ctx, name, math.cast(math.concat(columns, 1, 3), "i64"));
+}
+
+/** Boxes that some class may still choose; the first one always, so that there is one. */
+function keptBoxes(
+  ctx: LoweringContext,
+  math: IndexMath,
+  scores: FixedValue,
+  gone: FixedValue,
+  count: string,
+): FixedValue {
+  const boxes = scores.shape[2] as number;
+  const best = math.op("reduce.max", { axes: [0, 1] }, [scores], "i32", [1, 1, boxes]);
+  const wanted = math.reshape(math.compare("lt", gone, best), [boxes]);
+  const marks = math.arithmetic(
+    "or",
+    wanted,
+    math.compare("eq", math.counting(boxes), math.scalar(0)),
+  );
+  return ctx.builder.op("nonzero", {}, [marks], "i32", [count]);
 }
 
 /** Scores in i32; those that do not exceed the threshold are gone. */
@@ -153,7 +193,7 @@ function overlaps(
   { corners, area }: Boxes,
   own: (x: FixedValue) => FixedValue,
   threshold: number,
-  shape: readonly number[],
+  shape: readonly Dim[],
 ): FixedValue {
   const [x0, y0, x1, y1] = corners;
   const side = (low: FixedValue, high: FixedValue): FixedValue =>

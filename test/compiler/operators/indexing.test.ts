@@ -198,20 +198,19 @@ const cases: readonly OperatorCase[] = [
     types: { c: "bool" },
     build: (b) => b.node("Compress", ["x", "c"], ["y"]),
   },
-  ...[0, 1].map((center_point_box): OperatorCase => ({
-    name: `NonMaxSuppression, centres ${String(center_point_box)}`,
-    inputs: { boxes: [2, 40, 4], scores: [2, 3, 40] },
-    outputs: { y: "int64" },
-    build: (b) => {
-      b.constant("most", integers(9));
-      b.constant("overlap", tensor("float32", [], [0.3])).constant(
-        "least",
-        tensor("float32", [], [0.2]),
-      );
-      const inputs = ["boxes", "scores", "most", "overlap", "least"];
-      b.node("NonMaxSuppression", inputs, ["y"], { center_point_box });
-    },
-  })),
+  ...[0, 1].flatMap((center_point_box) =>
+    [["least"], []].map((least): OperatorCase => ({
+      name: `NonMaxSuppression, centres ${String(center_point_box)}, ${least.length > 0 ? "a" : "no"} least score`,
+      inputs: { boxes: [2, 40, 4], scores: [2, 3, 40] },
+      outputs: { y: "int64" },
+      build: (b) => {
+        b.constant("most", integers(9)).constant("overlap", tensor("float32", [], [0.3]));
+        if (least.length > 0) b.constant("least", tensor("float32", [], [0.8]));
+        const inputs = ["boxes", "scores", "most", "overlap", ...least];
+        b.node("NonMaxSuppression", inputs, ["y"], { center_point_box });
+      },
+    })),
+  ),
   ...[0, 1].map((storage_order): OperatorCase => ({
     name: `MaxPool with indices, storage order ${String(storage_order)}`,
     inputs: { x: [2, 3, 9, 7] },

@@ -32,7 +32,7 @@ const REQUIRED: ReadonlyMap<string, string> = new Map(
 );
 
 /** Operators whose other inputs must be gone, as their meaning is in the output's shape. */
-const SINGLE_INPUT = new Set(["Reshape", "Expand", "Clip"]);
+const SINGLE_INPUT = new Set(["Reshape", "Expand"]);
 
 /** Says why a node of an operator that can be lowered, or of one that never can, is refused. */
 export type Refusal = (graph: Graph, node: GraphNode) => string | undefined;

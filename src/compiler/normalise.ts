@@ -3,6 +3,7 @@ import { writeDefaults } from "./normalise/defaults.js";
 import { ELEMENTWISE_NORMALISERS } from "./normalise/elementwiseNormalisers.js";
 import { MOVEMENT_NORMALISERS } from "./normalise/movementNormalisers.js";
 import type { Normaliser } from "./normalise/normaliser.js";
+import { PIECEWISE_EXPANSIONS } from "./normalise/piecewiseExpansions.js";
 import { QUANTISED_NORMALISERS } from "./normalise/quantisedNormalisers.js";
 import { REAL_NORMALISERS } from "./normalise/realNormalisers.js";
 import { SPATIAL_EXPANSIONS } from "./normalise/spatialExpansions.js";
@@ -16,6 +17,7 @@ const NORMALISERS: ReadonlyMap<string, Normaliser> = new Map([
   ...Object.entries(REAL_NORMALISERS),
   ...Object.entries(WINDOW_NORMALISERS),
   ...Object.entries(SPATIAL_EXPANSIONS),
+  ...Object.entries(PIECEWISE_EXPANSIONS),
 ]);
 
 /**

@@ -1,6 +1,7 @@
 /** Casts between reals, integers and booleans. */
 import type { GraphNode } from "../graph.js";
-import { isFloat } from "../graph.js";
+import { isFloat, isFloat8 } from "../graph.js";
+import type { Refusal } from "../listUnsupported.js";
 import type { LoweringContext } from "./context.js";
 import { uniform } from "./elementwise.js";
 import { fromWide } from "./quantised.js";
@@ -40,3 +41,14 @@ export function lowerCast(ctx: LoweringContext, node: GraphNode): void {
   const within = builder.op("clamp", { lo: type.lo, hi: type.hi }, [whole], "i64", whole.shape);
   ctx.define(name, { value: castTo(builder, within, type.dtype), axes: x.axes });
 }
+
+/** What no integers stand for. */
+export const castRefusal: Refusal = (graph, node) => {
+  const [from, to] = [node.inputs[0] ?? "", node.outputs[0] ?? ""].map(
+    (name) => graph.values.get(name)?.elementType,
+  );
+  if (from === "string" || to === "string") return "from or to strings, of which there are none";
+  return isFloat8(to)
+    ? `to ${String(to)}, whose rounding is not computed; cast to float16`
+    : undefined;
+};

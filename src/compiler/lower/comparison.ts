@@ -31,8 +31,11 @@ const comparison =
     ctx.define(node.outputs[0]!, { value, axes });
   };
 
-/** A scale that is a power of two comes from whole numbers: what it carries is exact. */
-const isExact = (scale: number): boolean => splitScale(scale).mantissa === 1;
+/**
+ * A coarse scale that is a power of two comes from whole numbers or is what a quantised model
+ * states: what it carries is exact. Calibrated scales are fine, and what they carry is rounded.
+ */
+const isExact = (scale: number): boolean => scale >= 1 / 1024 && splitScale(scale).mantissa === 1;
 
 /** Integers that compare as two reals do. */
 function comparableReals(
@@ -207,12 +210,7 @@ function lowerRemainder(ctx: LoweringContext, node: GraphNode): void {
   const rank = ctx.shapeOf(node.outputs[0]!).length;
   const reals = node.inputs.map((name) => uniform(ctx, ctx.withoutZeroPoint(ctx.real(name, node))));
   const { operands, axes } = aligned(ctx, reals, rank);
-  const unit = operands
-    .map(({ format: { scale, lo, hi } }) => {
-      const bits = exponentOf(Math.max(Math.abs(lo), Math.abs(hi), 1)) + 1;
-      return Math.max(powerOfTwo(exponentOf(scale) + 1 + bits - 62), leastBit(scale));
-    })
-    .reduce((a, b) => Math.max(a, b));
+  const unit = remainderUnit(operands, 62);
   const [x, y] = operands.map(({ value, format: { scale } }) => {
     const factor = Math.floor(scale / unit + 0.5);
     return binary(ctx.builder, "mul", castTo(ctx.builder, value, "i64"), BigInt(factor));
@@ -221,6 +219,16 @@ function lowerRemainder(ctx: LoweringContext, node: GraphNode): void {
   finish(ctx, node, axes, (target) =>
     ctx.rescaled({ value: rest, axes }, unit / (target.scale as number), target),
   );
+}
+
+/** A unit of which all scales are multiples, or in which their reals have that many bits. */
+export function remainderUnit(operands: readonly UniformReal[], bits: number): number {
+  const exact = operands.map(({ format: { scale } }) => leastBit(scale));
+  const coarsest = operands.map(({ format: { scale, lo, hi } }) => {
+    const own = exponentOf(Math.max(Math.abs(lo), Math.abs(hi), 1)) + 1;
+    return powerOfTwo(exponentOf(scale) + 1 + own - bits);
+  });
+  return Math.max(Math.min(...exact), ...coarsest);
 }
 
 /** The lowest bit of a scale. */

@@ -2,6 +2,7 @@
 import { DTYPE_INFO } from "../../core/dtype.js";
 import type { FixedValue } from "../fixed/fixedGraph.js";
 import type { Dim, GraphNode } from "../graph.js";
+import { floatAttribute } from "../graph.js";
 import type { LoweringContext } from "./context.js";
 import { outputOf } from "./context.js";
 import { pairedDtypes } from "./dtypes.js";
@@ -210,6 +211,26 @@ export function lowerExtreme(ctx: LoweringContext, node: GraphNode, op: "min" | 
       .map((x) => ctx.requantise(x, target).value)
       .reduce((a, b) => ctx.builder.op(op, {}, [a, b], target.dtype, shape)),
   );
+}
+
+/** Clip: between constants a clamp, between what is known only at run time two extremes. */
+export function lowerClip(ctx: LoweringContext, node: GraphNode): void {
+  const [min, max] = [floatAttribute(node, "min"), floatAttribute(node, "max")];
+  if (min !== undefined && max !== undefined) {
+    lowerClamp(ctx, node, [min, max]);
+    return;
+  }
+  const present = node.inputs.filter((name) => name !== "").map((name) => ctx.real(name, node));
+  const { operands, axes } = aligned(ctx, present, ctx.shapeOf(node.outputs[0]!).length);
+  const ops = (["max", "min"] as const).filter((_, i) => (node.inputs[i + 1] ?? "") !== "");
+  const shape = physicalShape(ctx, node, axes);
+  finish(ctx, node, axes, (target) => {
+    const [x, ...bounds] = operands.map((operand) => ctx.requantise(operand, target).value);
+    return bounds.reduce(
+      (value, bound, i) => ctx.builder.op(ops[i]!, {}, [value, bound], target.dtype, shape),
+      x!,
+    );
+  });
 }
 
 /** Relu and Clip that nothing could take in: a clamp in the operand's own format if that reaches. */

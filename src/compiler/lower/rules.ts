@@ -1,15 +1,16 @@
 /** Which operators there are, and how each is lowered. */
 import type { Graph, GraphNode } from "../graph.js";
-import { floatAttribute, isFloat, operatorName } from "../graph.js";
+import { isFloat, operatorName } from "../graph.js";
 import type { Refusal, Support } from "../listUnsupported.js";
 import type { LoweringContext } from "./context.js";
 import { controlRules } from "./control.js";
 import { divisionRules } from "./division.js";
 import { lowerGemm, lowerMatMul } from "./contraction.js";
-import { lowerCast } from "./cast.js";
+import { castRefusal, lowerCast } from "./cast.js";
 import { comparisonRules, remainderRules } from "./comparison.js";
 import {
   lowerClamp,
+  lowerClip,
   lowerExtreme,
   lowerMean,
   lowerPRelu,
@@ -31,6 +32,7 @@ import {
 } from "./reduction.js";
 import { realReductionRules, reductionRefusals } from "./realReduction.js";
 import type { Rule } from "./rule.js";
+import { sizeRules } from "./sizes.js";
 import { lowerUnary } from "./unary.js";
 import { lowerSign } from "./wholeNumbers.js";
 import { spatialRules } from "./spatialRules.js";
@@ -44,8 +46,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   ArgMin: (ctx, node) => lowerArg(ctx, node, "argmin"),
   AveragePool: lowerAveragePool,
   Cast: lowerCast,
-  Clip: (ctx, node) =>
-    lowerClamp(ctx, node, [floatAttribute(node, "min")!, floatAttribute(node, "max")!]),
+  Clip: lowerClip,
   Concat: lowerConcat,
   Expand: lowerExpand,
   Gemm: lowerGemm,
@@ -84,6 +85,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   ...comparisonRules,
   ...logicRules,
   ...remainderRules,
+  ...sizeRules,
 };
 
 /** Integers of the model have rules of their own where they are not mere movement. */
@@ -102,6 +104,7 @@ function ruleFor({ values }: Graph, node: GraphNode): Rule | undefined {
 const REFUSALS: Readonly<Record<string, Refusal>> = {
   ...indexingRefusals,
   ...reductionRefusals,
+  Cast: castRefusal,
 };
 
 /** Operators that can be lowered. */

@@ -5,6 +5,7 @@ import type { NodeView } from "../shapes/nodeView.js";
 import { binary } from "./elementwiseNormalisers.js";
 import { addedConstant, become } from "./normaliser.js";
 import type { Normaliser } from "./normaliser.js";
+import { mixedPower } from "./piecewiseExpansions.js";
 
 /** Division by constants is a product with their reciprocals. */
 const division: Normaliser = (view) => {
@@ -29,10 +30,12 @@ function reciprocals(divisor: ConstantTensor): ConstantTensor | undefined {
 /** Powers 1, 2, 1/2 and −1 have operators of their own. */
 const power: Normaliser = (view) => {
   const { node } = view;
-  const replaced = binary(view);
+  const mixed = view.constant(1) === undefined || !isFloat(view.elementType(0));
+  const replaced = (mixed ? mixedPower(view) : undefined) ?? binary(view);
+  if (replaced !== undefined) return replaced;
   const exponent = scalarOf(view, 1);
   if (exponent === undefined || !isFloat(view.elementType(0)) || view.constant(0) !== undefined)
-    return replaced;
+    return undefined;
   if (exponent === 2) {
     node.opType = "Mul";
     node.inputs[1] = node.inputs[0] ?? "";

@@ -31,16 +31,38 @@ export function expandControl(view: NodeView, resolve: Resolve): GraphNode[] | u
   const { node, scope } = view;
   if (node.domain !== "") return undefined;
   if (node.opType === "If") {
-    const condition = view.numbers(0)?.[0];
+    const [then, otherwise] = ["then_branch", "else_branch"].map((name) =>
+      graphAttribute(node, name),
+    );
+    if (then === undefined || otherwise === undefined) return undefined;
+    const condition = view.numbers(0)?.[0] ?? (isSqueezeOrNot(then, otherwise) ? 1 : undefined);
     if (condition === undefined) return undefined;
-    const branch = graphAttribute(node, condition === 0 ? "else_branch" : "then_branch");
-    if (branch === undefined) return undefined;
+    const branch = condition === 0 ? otherwise : then;
     const { nodes, outputs } = inlined(branch, scope.graph, node.name, new Map(), false);
     return [...nodes, ...named(node, outputs)];
   }
   if (node.opType === "Scan") return expandScan(view, (body) => resolveBody(body, view, resolve));
   if (node.opType === "Loop") return unrolled(view);
   return undefined;
+}
+
+/**
+ * A Squeeze, or the tensor as it is: how exporters write the squeezing of an axis whose size they do
+ * not know. Ranks are fixed here, so the axis is taken to be of size 1; that the Reshape which the
+ * Squeeze becomes keeps all elements is checked in every run.
+ */
+function isSqueezeOrNot(then: Graph, otherwise: Graph): boolean {
+  const only = (body: Graph): GraphNode | undefined => {
+    const nodes = body.nodes.filter(({ opType }) => opType !== "Constant");
+    const [node] = nodes;
+    return nodes.length === 1 && node?.outputs[0] === body.outputs[0] ? node : undefined;
+  };
+  const squeeze = only(then);
+  const name = squeeze?.domain === "" && squeeze.opType === "Squeeze" ? squeeze.inputs[0] : "";
+  const kept = otherwise.nodes.length === 0 ? otherwise.outputs[0] : undefined;
+  const identity = only(otherwise);
+  const same = kept ?? (identity?.opType === "Identity" ? identity.inputs[0] : undefined);
+  return name !== "" && name === same && then.outputs.length === 1;
 }
 
 /** Resolves the bodies of a node; those of a Loop for all of its rounds. */

@@ -27,6 +27,8 @@ import { roundScale, splitScale } from "./lower/scale.js";
 import { withinType } from "./lower/wrapping.js";
 import type { TensorReport } from "./lower/tensorReport.js";
 import { optimise } from "./optimise.js";
+import type { States } from "./states.js";
+import { findStates } from "./states.js";
 import type { Quotient } from "./shapes/dims.js";
 import { quotientOf } from "./shapes/dims.js";
 
@@ -46,6 +48,12 @@ export interface CompileOptions extends ImportOptions {
    * that it takes in) is left out; `CompileResult.observed` lists the others.
    */
   readonly observe?: "all" | readonly string[];
+  /**
+   * Recurrent state: inputs by the outputs that are fed into them in the next run. Both get one
+   * dtype, scale and zero point, so that raw integers can be handed back. What names and shapes say
+   * is found without; "" says that an output is no state.
+   */
+  readonly states?: States;
   /** Called now and then with the share of the work that is done, 0 to 1. */
   readonly onProgress?: (share: number) => void;
 }
@@ -63,6 +71,8 @@ export interface CompileReport {
   /** Values of the calibration that saturate in the chosen formats, over all tensors, at most. */
   readonly clippedValues: number;
   readonly tensors: readonly TensorReport[];
+  /** Inputs by the outputs that can be fed into them as raw integers. */
+  readonly states: States;
 }
 
 export interface CompileResult {
@@ -95,6 +105,9 @@ export function compile(model: Uint8Array, options: CompileOptions): CompileResu
   }
   const graph = importSupported(model, options);
   const ctx = new LoweringContext(graph, options.calibration, profile);
+  const states = findStates(graph, options.states);
+  for (const [output, input] of Object.entries(states))
+    if (isFloat(ctx.elementTypeOf(input))) ctx.holdState(output, input);
   const dimensions = new Dimensions();
   const inputs = graph.inputs.map((name) => lowerInput(ctx, dimensions, name));
   lowerNodes(ctx, (done) => options.onProgress?.(done / graph.nodes.length));
@@ -136,6 +149,7 @@ export function compile(model: Uint8Array, options: CompileOptions): CompileResu
       moduleBytes: bytes.length,
       clippedValues: ctx.reports.reduce((sum, tensor) => sum + tensor.clipped, 0),
       tensors: ctx.reports,
+      states,
     },
   };
 }
@@ -161,7 +175,9 @@ function lowerInput(ctx: LoweringContext, dimensions: Dimensions, name: string):
   const reader = ctx.soleConsumer(name);
   // In 32 bits it stays as it is: the host rounds ties up, ONNX rounds them to even.
   const stated =
-    reader?.opType === "QuantizeLinear" && ctx.profile.activation.dtype !== "i32"
+    ctx.stateFormat(name) === undefined &&
+    reader?.opType === "QuantizeLinear" &&
+    ctx.profile.activation.dtype !== "i32"
       ? quantizedFormat(ctx, reader)
       : undefined;
   if (reader !== undefined && stated !== undefined) {
@@ -193,10 +209,9 @@ function lowerOutput(ctx: LoweringContext, dimensions: Dimensions, name: string)
     return { value: lowered.value, port: { name, dtype: lowered.value.dtype, shape } };
   }
   const { scale } = lowered.format;
-  const real =
-    typeof scale === "number"
-      ? (lowered as Real)
-      : ctx.requantise(lowered as Real, { ...lowered.format, scale: maxScale(scale) });
+  const oneScale = typeof scale === "number" ? scale : maxScale(scale);
+  const target = ctx.stateFormat(name) ?? { ...lowered.format, scale: oneScale };
+  const real = ctx.requantise(lowered as Real, target);
   return {
     value: real.value,
     port: { name, dtype: real.value.dtype, shape, scale: portScale(real.format) },

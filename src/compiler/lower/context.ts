@@ -6,6 +6,7 @@ import { FixedBuilder } from "../fixed/fixedGraph.js";
 import type { ConstantTensor, Dim, ElementType, Graph, GraphNode } from "../graph.js";
 import { connections, isFloat, nodeError } from "../graph.js";
 import { FROM_OPERAND, INFER, copyAxis } from "../../opcodes/movement.js";
+import { isCache, movedInto } from "../states.js";
 import { integerDtype } from "./dtypes.js";
 import { OpenDims } from "./openDims.js";
 import type { Profile } from "./profile.js";
@@ -36,6 +37,8 @@ export class LoweringContext {
   readonly #producers: ReadonlyMap<string, GraphNode>;
   readonly #wide = new WideValues(this);
   readonly #masks = new ScoreMasks(this);
+  /** Of states: outputs that are fed back as inputs, and these. */
+  readonly #states = new Map<string, Format>();
   readonly #values = new Map<string, Lowered>();
   readonly #deferred = new Map<string, () => Lowered>();
   readonly #reordered = new Map<FixedValue, Map<string, FixedValue>>();
@@ -314,6 +317,8 @@ export class LoweringContext {
     interval: readonly [number, number] = [-Infinity, Infinity],
     channels: "perChannel" | "perTensor" = "perTensor",
   ): Format {
+    const state = this.#states.get(name);
+    if (state !== undefined) return state;
     const range = this.#masks.range(name, this.requireRange(name, node));
     const clip = (x: number): number => Math.min(Math.max(x, interval[0]), interval[1]);
     const width = this.#widthFor(name);
@@ -356,6 +361,8 @@ export class LoweringContext {
    * two, so that the ties of rounding arrive as they are.
    */
   chooseInputFormat(name: string): Format {
+    const state = this.#states.get(name);
+    if (state !== undefined) return state;
     const quantised = this.consumersOf(name).some(
       (node) =>
         QUANTISING.has(node.opType) || (QUANTISED.has(node.opType) && node.inputs[0] !== name),
@@ -369,6 +376,34 @@ export class LoweringContext {
     const finest = (greatest * width.headroom) / limit;
     const scale = width.dtype === "i32" ? powerOfTwo(exponentOf(finest) + 1) : roundScale(finest);
     return format(width.dtype, scale, 0, [-limit - 1, limit]);
+  }
+
+  /**
+   * Holds an output and the input that it is fed into in one format, for the ranges of both: wide,
+   * and so is what it is a sum of, unless it is a cache for products. Before anything is lowered.
+   */
+  holdState(output: string, input: string): void {
+    const cache = isCache(this.graph, input);
+    const { activation } = this.profile;
+    const width = cache && activation.bits < 31 ? activation : WIDE;
+    if (width === WIDE) for (const name of movedInto(this.graph, output)) this.#wide.add(name);
+    const reach = [output, input]
+      .map((name) => this.rangeOf(name))
+      .reduce(
+        (most, r) => (r === undefined ? most : Math.max(most, Math.abs(r.min), Math.abs(r.max))),
+        0,
+      );
+    const limit = limitOf(width);
+    const headroom = width === WIDE ? STATE_HEADROOM : width.headroom;
+    const unit = ((reach === 0 ? 1 : reach) * headroom) / limit;
+    const held = format(width.dtype, roundScale(unit), 0, [-limit - 1, limit]);
+    this.#states.set(output, held);
+    this.#states.set(input, held);
+  }
+
+  /** The format of a state, which its port has too. */
+  stateFormat(name: string): Format | undefined {
+    return this.#states.get(name);
   }
 
   #widthFor(name: string): Profile["activation"] {
@@ -526,6 +561,9 @@ export class LoweringContext {
 export function outputOf({ dtype, zeroPoint, lo, hi }: Format) {
   return { dtype, zeroPoint: BigInt(zeroPoint), lo: BigInt(lo), hi: BigInt(hi) };
 }
+
+/** A state may grow over many runs, more than calibration saw. */
+const STATE_HEADROOM = 16;
 
 /** A channel this much quieter than the loudest keeps fewer than 9 of 16 bits. */
 const QUIET = 32;

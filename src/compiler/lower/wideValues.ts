@@ -72,6 +72,11 @@ export class WideValues {
     this.#graph = graph;
   }
 
+  /** States what no reader of the graph says; before anybody asks. */
+  add(name: string): void {
+    this.#known.set(name, true);
+  }
+
   has(name: string): boolean {
     let known = this.#known.get(name);
     if (known === undefined) {

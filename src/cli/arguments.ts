@@ -20,6 +20,18 @@ export function dimOption(of = "the model"): Option {
   });
 }
 
+/** `--state OUT=IN`, which may be repeated. */
+export function stateOption(): Option {
+  return new Option(
+    "--state <OUT=IN>",
+    "an output that is fed into an input of the next run, OUT= for none; may be repeated",
+  ).argParser((text: string, previous: Record<string, string> | undefined) => {
+    const at = text.indexOf("=");
+    if (at < 1) throw new InvalidArgumentError("Give OUT=IN, as in stateN=state.");
+    return { ...previous, [text.slice(0, at)]: text.slice(at + 1) };
+  });
+}
+
 /** A gas limit: an unsigned 64-bit integer, separators allowed. */
 export function parseGas(text: string): bigint {
   const digits = text.replace(/[_,]/g, "");

@@ -197,4 +197,16 @@ describe("one module for every size", () => {
           .node("Expand", ["row", "shape"], ["e"])
           .node("Mul", ["e", "x"], ["y"]),
     }));
+
+  it.each(["reflect", "edge"])("pads open axes with their own elements: %s", (mode) =>
+    check({
+      input: ["n", "m"],
+      sizes: [
+        [2, 4],
+        [5, 9],
+      ],
+      build: (b) =>
+        b.constant("pads", ints(0, 3, 1, 2)).node("Pad", ["x", "pads"], ["y"], { mode }),
+    }),
+  );
 });

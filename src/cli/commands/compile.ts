@@ -5,7 +5,7 @@ import type { CompileResult } from "../../compiler/compile.js";
 import type { ImportOptions } from "../../compiler/importModel.js";
 import type { Precision } from "../../compiler/lower/profile.js";
 import { toHex, moduleId } from "../../module/hash.js";
-import { dimOption, jsonOption } from "../arguments.js";
+import { dimOption, jsonOption, stateOption } from "../arguments.js";
 import { calibrateModel, warnIfMadeUp } from "../calibrateModel.js";
 import { checkWritable, externalDataBeside, readBytes, writeBytes } from "../files/binaryFile.js";
 import { inFile } from "../files/inFile.js";
@@ -26,6 +26,7 @@ interface CompileFlags {
   readonly precision: Precision;
   readonly dim?: Record<string, number>;
   readonly pin?: readonly string[];
+  readonly state?: Record<string, string>;
   readonly report?: string;
   readonly json?: true;
 }
@@ -63,6 +64,7 @@ export function addCompile(program: Command, terminal: Terminal): void {
     )
     .addOption(dimOption())
     .addOption(pinOption())
+    .addOption(stateOption())
     .option("--report <FILE.json>", "write scales, ranges and clipped values of every tensor")
     .addOption(jsonOption())
     .addHelpText("after", EXAMPLES)
@@ -85,6 +87,7 @@ export function addCompile(program: Command, terminal: Terminal): void {
           ...options,
           calibration,
           precision: flags.precision,
+          states: flags.state ?? {},
           onProgress: (share) => progress.update(Math.floor(100 * share)),
         });
       } finally {
@@ -146,6 +149,7 @@ function describe(output: string, report: Awaited<ReturnType<typeof fullReport>>
     ["code", counted(report.instructions, "instruction")],
     ["parameters", `${counted(parameters, "tensor")}, ${bytes(parameterBytes)}`],
     ["gas", `${describeGas(report.gas)}${known && at !== "" ? ` for ${at}` : ""}`],
+    ...Object.entries(report.states).map(([out, input]) => ["state", `${out} → ${input}`] as const),
     ["clipped", `${grouped(report.clippedValues)} of ${grouped(report.countedValues)} values`],
   ]);
 }

@@ -1,6 +1,8 @@
 /** Padding: with a value, or with elements of the tensor itself. */
 import { DTYPE_INFO } from "../../core/dtype.js";
-import type { GraphNode } from "../graph.js";
+import { copyAxis } from "../../opcodes/movement.js";
+import type { FixedValue } from "../fixed/fixedGraph.js";
+import type { Dim, GraphNode } from "../graph.js";
 import { floatAttribute, intsAttribute, nodeError, stringAttribute } from "../graph.js";
 import type { LoweringContext } from "./context.js";
 import { plain } from "./movement.js";
@@ -97,12 +99,11 @@ function mirrored(
     const [before, after] = [pads[axis]!, pads[axis + rank]!];
     if (before === 0 && after === 0) return;
     const size = value.shape[at]!;
-    if (typeof size !== "number")
-      throw nodeError(
-        "OpenDimension",
-        node,
-        `padding mode "${mode}" needs dimension "${size}" to be known; pin it with --dim ${size}=N`,
-      );
+    if (typeof size !== "number") {
+      const length = ctx.shapeOf(node.outputs[0]!)[axis]!;
+      value = mirroredOpen(ctx, node, value, at, [before, after], length, mode);
+      return;
+    }
     if (size === 0)
       throw nodeError("UnsupportedPads", node, `axis ${String(axis)} is empty, nothing can pad it`);
     const indices = Array.from({ length: before + size + after }, (_, i) =>
@@ -118,6 +119,47 @@ function mirrored(
   });
   return { ...x, value };
 }
+
+/** Likewise along an axis that is open: parts of it in front and behind, which it must be long enough for. */
+function mirroredOpen(
+  ctx: LoweringContext,
+  node: GraphNode,
+  x: FixedValue,
+  axis: number,
+  [before, after]: readonly [number, number],
+  length: Dim,
+  mode: string,
+): FixedValue {
+  const part = (start: number, end: number, step: number, count: number): FixedValue => {
+    const at = (chosen: number, other: number): number[] =>
+      x.shape.map((_, i) => (i === axis ? chosen : other));
+    const imm = { starts: at(start, 0), ends: at(end, WHOLE), steps: at(step, 1) };
+    const shape = x.shape.map((dim, i) => (i === axis ? count : dim));
+    const cut = ctx.builder.op("slice", imm, [x], x.dtype, shape);
+    // Fails in a run where the axis is too short for the part.
+    const dims = shape.map((_, i) => (i === axis ? count : copyAxis(i)));
+    return ctx.builder.op("reshape", { dims }, [cut], x.dtype, shape);
+  };
+  const repeated = (one: FixedValue, count: number): FixedValue =>
+    ctx.expanded(
+      one,
+      x.shape.map((dim, i) => (i === axis ? count : dim)),
+    );
+  const parts = {
+    reflect: () => [part(before, 0, -1, before), part(-2, -2 - after, -1, after)],
+    edge: () => [repeated(part(0, 1, 1, 1), before), repeated(part(-1, WHOLE, 1, 1), after)],
+    wrap: () => [part(-before, WHOLE, 1, before), part(0, after, 1, after)],
+  };
+  if (!Object.hasOwn(parts, mode))
+    throw nodeError("UnsupportedMode", node, `padding mode "${mode}" is not one that ONNX has`);
+  const [front, back] = parts[mode as keyof typeof parts]() as [FixedValue, FixedValue];
+  const all = [...(before > 0 ? [front] : []), x, ...(after > 0 ? [back] : [])];
+  const shape = x.shape.map((dim, i) => (i === axis ? length : dim));
+  return ctx.builder.op("concat", { count: all.length, axis }, all, x.dtype, shape);
+}
+
+/** The end of an axis of any size, as `slice` takes it. */
+const WHOLE = 0x7fffffff;
 
 /** Where position `i` of an axis of `size`, continued beyond both ends, reads. */
 function sourceIndex(node: GraphNode, i: number, size: number, mode: string): number {

@@ -181,11 +181,6 @@ describe("the operators", () => {
           .output("r", "float32", [4, 6, 6])
           .graph(),
       }),
-    Size: () =>
-      model()
-        .node("Size", ["x"], ["s"])
-        .node("Cast", ["s"], ["c"], { to: 1 })
-        .node("Mul", ["x", "c"], ["y"]),
     SpaceToDepth: () => model().node("SpaceToDepth", ["x"], ["y"], { blocksize: 2 }),
     Split: () =>
       model()

@@ -5,6 +5,7 @@ import { expandControl, resolveBodies } from "./controlFlow.js";
 import { FOLDING_BUDGET } from "./fold/arrays.js";
 import { foldNode } from "./fold/foldNode.js";
 import { normaliseNode } from "./normalise.js";
+import { expandContrib } from "./normalise/contribExpansions.js";
 import { inferContents } from "./shapes/contents.js";
 import { MAX_RANK, NodeView } from "./shapes/nodeView.js";
 import type { Scope } from "./shapes/nodeView.js";
@@ -32,7 +33,8 @@ export function resolve(graph: Graph, outer?: Scope): void {
       setConstant(graph, node.outputs[0] ?? "", value);
       continue;
     }
-    const expanded = expandControl(new NodeView(node, scope), resolve);
+    const given = new NodeView(node, scope);
+    const expanded = expandControl(given, resolve) ?? expandContrib(given);
     if (expanded !== undefined) {
       queue.push(...expanded.reverse());
       continue;

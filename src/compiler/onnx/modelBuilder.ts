@@ -101,10 +101,15 @@ export class ModelBuilder {
   }
 
   build(): ModelProto {
+    const domains = new Set(this.nodes.map((node) => node.domain ?? ""));
+    domains.delete("");
     return {
       irVersion: 8n,
       producerName: "aivm",
-      opsetImport: [{ domain: "", version: BigInt(this.opset) }],
+      opsetImport: [
+        { domain: "", version: BigInt(this.opset) },
+        ...[...domains].map((domain) => ({ domain, version: 1n })),
+      ],
       graph: this.graph(),
     };
   }

@@ -13,7 +13,14 @@ import type { Profile } from "./profile.js";
 import { limitOf, SINGLE, WIDE } from "./profile.js";
 import type { ChannelScale, Format, Lowered, Real, Scale } from "./real.js";
 import { format, identityAxes, sameFormat, scaleRatio } from "./real.js";
-import { exponentOf, powerOfTwo, roundScale, toMultiplier, toMultipliers } from "./scale.js";
+import {
+  exponentOf,
+  powerOfTwo,
+  roundScale,
+  splitScale,
+  toMultiplier,
+  toMultipliers,
+} from "./scale.js";
 import type { TensorReport } from "./tensorReport.js";
 import { reportTensor } from "./tensorReport.js";
 import { ScoreMasks } from "./scoreMasks.js";
@@ -513,7 +520,7 @@ export class LoweringContext {
       return this.builder.op(
         "rescale",
         { ...toMultiplier(uniform), ...outputOf(target) },
-        [x.value],
+        [target.ties === "even" ? this.#turned(x.value, uniform) : x.value],
         target.dtype,
         x.value.shape,
       );
@@ -522,6 +529,24 @@ export class LoweringContext {
     const trailing = x.axes.length - 1 - x.axes.indexOf(axis);
     const dims = [scales.length, ...new Array<number>(trailing).fill(1)];
     return this.rescaledByPosition(x.value, dims, scales, target);
+  }
+
+  /**
+   * Integers that a rescale by `factor` rounds as it would round x with ties to even: above an even
+   * result they are less by 1, which turns the tie down and no other rounding. Only powers of two
+   * leave ties to see.
+   */
+  #turned(x: FixedValue, factor: number): FixedValue {
+    const { mantissa, exponent } = splitScale(Math.abs(factor));
+    if (mantissa !== 1 || exponent >= 0 || exponent < -30) return x;
+    const wide = x.dtype === "i64" ? x : this.widened(x, "i32");
+    const { dtype, shape } = wide;
+    const by = (op: "add" | "and" | "shr", a: FixedValue, n: bigint | FixedValue): FixedValue => {
+      const b = typeof n === "bigint" ? this.builder.scalar(dtype, n) : n;
+      return this.builder.op(op, {}, [a, b], dtype, shape);
+    };
+    const odd = by("and", by("shr", wide, BigInt(-exponent)), 1n);
+    return by("add", by("add", wide, odd), -1n);
   }
 
   /**

@@ -9,7 +9,7 @@ import type { Expression } from "../expression.js";
 import { evaluateExpression } from "../evaluateExpression.js";
 import type { FunctionTable } from "./functionTable.js";
 import { functionTable } from "./functionTable.js";
-import type { Format, Scale } from "./real.js";
+import type { Format, Real, Scale } from "./real.js";
 import { format, scaleAt, scaleRatio } from "./real.js";
 import { roundedReal, roundingOf } from "./rounding.js";
 import { powerOfTwo, roundScale } from "./scale.js";
@@ -194,6 +194,31 @@ function definedPart(
   return low ? [domain[0], lo] : [hi, domain[1]];
 }
 
+/** A function of what a quantised model holds in 8 bits: a table of all its 256 values. */
+export function lowerByteFunction(ctx: LoweringContext, node: GraphNode, x: Real): void {
+  const expression = expressionAttribute(node, "expression")!;
+  const { dtype, zeroPoint } = x.format;
+  const step = x.format.scale as number;
+  const least = Number(DTYPE_INFO[dtype].min);
+  finish(ctx, node, x.axes, (target) => {
+    const unit = target.scale as number;
+    const entries = Array.from({ length: 256 }, (_, i) => {
+      const y = evaluateExpression(expression, (i + least - zeroPoint) * step) / unit;
+      // Poles saturate; where the function has no value, any will do.
+      const integer = Number.isNaN(y) ? 0 : rounded(y, target);
+      return Math.min(Math.max(integer + target.zeroPoint, target.lo), target.hi);
+    });
+    const table = ctx.builder.constant(target.dtype, [256], entries);
+    return ctx.builder.op("lut", {}, [x.value, table], target.dtype, x.value.shape);
+  });
+}
+
+/** To the nearest integer, halves as the format has it. */
+function rounded(y: number, { ties }: Format): number {
+  const up = Math.floor(y + 0.5);
+  return ties === "even" && up - y === 0.5 && up % 2 !== 0 ? up - 1 : up;
+}
+
 /** The interval of what a table gives, within the target's. */
 function resultsOf(table: FunctionTable, target: Format): { lo: number; hi: number } {
   const unit = table.kind === "direct" ? 1 : powerOfTwo(table.guardBits);
@@ -269,12 +294,13 @@ export function quantizedFormat(ctx: LoweringContext, node: GraphNode): Format |
     node.opType === "QuantizeLinear" ? node.outputs[0]! : node.inputs[0]!,
   );
   const [step] = quantisationScales(node, scale);
-  return format(
+  const held = format(
     integerDtype(type),
     step!,
     zeroPoint === undefined ? 0 : constantNumbers(zeroPoint)[0]!,
     type === "uint16" ? [0, 65_535] : undefined,
   );
+  return node.opType === "QuantizeLinear" ? { ...held, ties: "even" } : held;
 }
 
 /** `scale` for every channel that the scale has, or the one. */

@@ -7,7 +7,7 @@ import { outputOf } from "./context.js";
 import { integerDtype, pairedDtypes } from "./dtypes.js";
 import { integerInterval, saturated } from "./quantised.js";
 import { binary, withScalar } from "./quotient.js";
-import type { Lowered, Real } from "./real.js";
+import type { Format, Lowered, Real } from "./real.js";
 import { channelsLast, format, identityAxes, maxScale } from "./real.js";
 import type { Rule } from "./rule.js";
 import { splitScale } from "./scale.js";
@@ -286,7 +286,10 @@ function requantised(ctx: LoweringContext, node: GraphNode, sums: Lowered, axis:
   const [lo, hi] = integerInterval(type);
   const zeroName = node.inputs[ZERO] ?? "";
   const zero = constantZero(ctx, zeroName);
-  const target = format(integerDtype(type), 1, zero ?? 0, [lo, hi]);
+  const target: Format = {
+    ...format(integerDtype(type), 1, zero ?? 0, [lo, hi]),
+    ties: "even",
+  };
   const [a, b, y] = SCALES.map((i) => {
     const constant = ctx.constant(node.inputs[i]!);
     return constant === undefined ? undefined : quantisationScales(node, constant);

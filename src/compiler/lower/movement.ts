@@ -2,6 +2,7 @@
 import type { GraphNode } from "../graph.js";
 import { intAttribute, intsAttribute } from "../graph.js";
 import type { LoweringContext } from "./context.js";
+import { finish, quantizedFormat } from "./finish.js";
 import type { Format, Lowered, Real } from "./real.js";
 import { identityAxes, maxScale, sameFormat } from "./real.js";
 
@@ -58,6 +59,17 @@ export function lowerConcat(ctx: LoweringContext, node: GraphNode): void {
     return;
   }
   const reals = operands as Real[];
+  const reader = ctx.soleConsumer(node.outputs[0]!);
+  if (reader?.opType === "QuantizeLinear" && quantizedFormat(ctx, reader) !== undefined) {
+    // Each part goes to the integers that are stated, with one rounding.
+    finish(ctx, node, axes, (target) =>
+      join(
+        reals.map((x) => ctx.requantise(x, target)),
+        target.dtype,
+      ),
+    );
+    return;
+  }
   const target = commonFormat(reals) ?? concatFormat(ctx, node, reals, axis);
   if (typeof target.scale === "number" || target.scale.axis !== axis) {
     const value = join(

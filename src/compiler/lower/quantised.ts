@@ -7,7 +7,7 @@ import type { FixedValue } from "../fixed/fixedGraph.js";
 import type { LoweringContext } from "./context.js";
 import { integerDtype } from "./dtypes.js";
 import { finish, quantizedFormat } from "./finish.js";
-import { binary, quotientToEven, turnedToEven, withScalar } from "./quotient.js";
+import { binary, quotientToEven, withScalar } from "./quotient.js";
 import type { Format, Lowered, Real } from "./real.js";
 import { format, identityAxes, maxScale, scaleRatio } from "./real.js";
 import { powerOfTwo, roundScale, splitScale } from "./scale.js";
@@ -98,8 +98,7 @@ export function lowerQuantize(ctx: LoweringContext, node: GraphNode): void {
   const target = quantizedFormat(ctx, node);
   const narrow = source.value.dtype !== "i32" && source.value.dtype !== "i64";
   if (target !== undefined && narrow) {
-    const x = tiesToEven(ctx, source, target.scale as number);
-    ctx.define(output, { value: ctx.requantise(x, target).value, axes: x.axes });
+    ctx.define(output, { value: ctx.requantise(source, target).value, axes: source.axes });
     return;
   }
   const x = ctx.logical(ctx.withoutZeroPoint(source));
@@ -118,20 +117,6 @@ export function saturated(ctx: LoweringContext, x: FixedValue, type: ElementType
   const [lo, hi] = integerInterval(type);
   const exact = Number(DTYPE_INFO[dtype].min) === lo && Number(DTYPE_INFO[dtype].max) === hi;
   return ctx.widened(exact ? x : ctx.clamped(x, { lo, hi }), dtype);
-}
-
-/** `x` prepared for a rescale by a power of two; as it is under other factors. */
-function tiesToEven(ctx: LoweringContext, x: Real, scale: number): Real {
-  const { mantissa, exponent } = splitScale(scale / (x.format.scale as number));
-  if (mantissa !== 1 || exponent < 1 || exponent > 15) return x;
-  const plain = ctx.withoutZeroPoint(x);
-  const wide = ctx.widened(plain.value, "i32");
-  const { lo, hi } = plain.format;
-  return {
-    ...plain,
-    value: turnedToEven(ctx, wide, exponent),
-    format: { ...plain.format, dtype: "i32", lo: lo - 1, hi },
-  };
 }
 
 /** Numerators and denominators stay below this, so that twice their sum is an i64. */
@@ -301,13 +286,8 @@ export function lowerDynamicQuantize(ctx: LoweringContext, node: GraphNode): voi
       { dtype: "i32", shape: [] },
     ],
   ) as [FixedValue, FixedValue];
-  const single = builder.op(
-    "rescale",
-    { multiplier: 1 << 23, shift: 30, dtype: "i64", zeroPoint: 0n, lo: 0n, hi: 1n << 24n },
-    [turnedToEven(ctx, ctx.widened(mantissa, "i64"), 7)],
-    "i64",
-    [],
-  );
+  const whole: Format = { ...format("i64", 1), lo: 0, hi: powerOfTwo(24), ties: "even" };
+  const single = ctx.rescaled({ value: mantissa, axes: [] }, powerOfTwo(-7), whole);
   const places = withScalar(ctx, "sub", ctx.widened(exponent, "i64"), 23);
   const scale = binary(ctx, "shl", single, places);
   const steps = (v: FixedValue): FixedValue =>

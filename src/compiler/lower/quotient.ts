@@ -57,14 +57,3 @@ export function quotientToEven(ctx: LoweringContext, a: FixedValue, b: FixedValu
   const further = isTie(missing, withScalar(ctx, "add", doubled, 1));
   return binary(ctx, "add", binary(ctx, "sub", up, down), further);
 }
-
-/**
- * Integers that `rescale` by 2^−bits rounds as it would round x with ties to even: above an even
- * result they are less by 1, which turns the tie down and no other rounding.
- * @param bits 1 or more
- */
-export function turnedToEven(ctx: LoweringContext, x: FixedValue, bits: number): FixedValue {
-  const result = withScalar(ctx, "shr", x, bits);
-  const odd = withScalar(ctx, "and", result, 1);
-  return withScalar(ctx, "sub", binary(ctx, "add", x, odd), 1);
-}

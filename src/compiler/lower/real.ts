@@ -12,6 +12,8 @@ export interface Format {
   /** Interval of the integers, when narrower than the dtype. */
   readonly lo: number;
   readonly hi: number;
+  /** Present where the model states the integers: halves of them go to even. */
+  readonly ties?: "even";
 }
 
 export type Scale = number | ChannelScale;

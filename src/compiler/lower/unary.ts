@@ -1,8 +1,9 @@
 /** Functions of one variable. */
+import { DTYPE_INFO } from "../../core/dtype.js";
 import type { GraphNode } from "../graph.js";
 import { expressionAttribute } from "../graph.js";
 import type { LoweringContext } from "./context.js";
-import { lowerFunction } from "./finish.js";
+import { lowerByteFunction, lowerFunction } from "./finish.js";
 import { roundingOf } from "./rounding.js";
 import { lowerRounding } from "./wholeNumbers.js";
 
@@ -14,5 +15,9 @@ export function lowerUnary(ctx: LoweringContext, node: GraphNode): void {
     return;
   }
   const x = ctx.real(node.inputs[0]!, node);
+  if (DTYPE_INFO[x.value.dtype].bits === 8 && typeof x.format.scale === "number") {
+    lowerByteFunction(ctx, node, x);
+    return;
+  }
   lowerFunction(ctx, node, x.axes, (target) => ctx.requantise(x, target).value);
 }

@@ -15,3 +15,5 @@ export type { FloatModel, FloatModelOptions, NamedArrays } from "./floatModel.js
 export { openFloatModel } from "./floatModel.js";
 export type { MadeUpOptions } from "./madeUpSamples.js";
 export { madeUpSamples } from "./madeUpSamples.js";
+export type { SamplePlan } from "./samplePlan.js";
+export { planSamples } from "./samplePlan.js";

@@ -8,8 +8,10 @@ import type { NamedArrays } from "./floatModel.js";
 import { isReal } from "./modelSample.js";
 
 export interface MadeUpOptions {
-  /** Sizes of open dimensions, by name; 1 where nothing is said. */
+  /** Sizes of open dimensions, by name; 1 where nothing is said. `planSamples` finds fitting ones. */
   readonly dims?: Readonly<Record<string, number>>;
+  /** Least and greatest values of integer inputs, by name; 0 and 1 where nothing is said. */
+  readonly ranges?: Readonly<Record<string, readonly [number, number]>>;
   /** How many; 8 unless said. */
   readonly count?: number;
   /** 32 bits from which all values follow. */
@@ -18,23 +20,29 @@ export interface MadeUpOptions {
 
 /**
  * Made-up samples: reals by turns uniform in [0, 1) and about normal (mean 0, variance 1), integers
- * 0 or 1. The same seed gives the same samples everywhere.
+ * and bools uniform in their ranges. The same seed gives the same samples everywhere.
  * @throws InputError `BadSample` when the model does not say the rank or type of an input
  */
 export function* madeUpSamples(
   inputs: readonly ModelPort[],
-  { dims = {}, count = 8, seed = 1 }: MadeUpOptions = {},
+  { dims = {}, ranges = {}, count = 8, seed = 1 }: MadeUpOptions = {},
 ): Generator<NamedArrays, void, undefined> {
   const random = uniform(seed);
   for (let i = 0; i < count; i++) {
     const real = i % 2 === 0 ? random : (): number => normal(random);
-    yield new Map(inputs.map((input) => [input.name, makeUp(input, dims, real, random)]));
+    yield new Map(
+      inputs.map((input) => [
+        input.name,
+        makeUp(input, dims, ranges[input.name] ?? [0, 1], real, random),
+      ]),
+    );
   }
 }
 
 function makeUp(
   { name, elementType, dims: declared }: ModelPort,
   dims: Readonly<Record<string, number>>,
+  [least, greatest]: readonly [number, number],
   real: () => number,
   random: () => number,
 ): HostArray {
@@ -53,8 +61,8 @@ function makeUp(
     const data = type === "float64" ? new Float64Array(length) : new Float32Array(length);
     return { elementType: type, dims: shape, data: data.map(real) };
   }
-  const bit = (): number => (random() < 0.5 ? 0 : 1);
-  return { elementType: "uint8", dims: shape, data: new Uint8Array(length).map(bit) };
+  const whole = (): number => least + Math.floor(random() * (greatest - least + 1));
+  return { elementType: "int32", dims: shape, data: new Int32Array(length).map(whole) };
 }
 
 /** Uniform in [0, 1), multiples of 2^−24: xorshift32. */

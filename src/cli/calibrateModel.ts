@@ -22,9 +22,11 @@ export async function calibrateModel(
   let input: Samples;
   if (madeUp) {
     const { madeUpSamples } = await import("../analysis/madeUpSamples.js");
+    const { planSamples } = await import("../analysis/samplePlan.js");
+    const plan = planSamples(model, options);
     input = {
       count: MADE_UP_SAMPLES,
-      samples: madeUpSamples(description.inputs, { ...options, count: MADE_UP_SAMPLES }),
+      samples: madeUpSamples(description.inputs, { ...plan, count: MADE_UP_SAMPLES }),
       named: (error) => error,
     };
   } else input = await openSamples(paths, description);

@@ -247,7 +247,7 @@ function withOneScale(ctx: LoweringContext, held: Real): Real {
   const finest = scale.scales.reduce((a, b) => Math.min(a, b));
   const coarsest = maxScale(scale);
   const greatest = coarsest * Math.max(Math.abs(lo), Math.abs(hi));
-  return ctx.requantise(held, format("i32", roundScale(Math.max(finest, greatest / 2 ** 30))));
+  return ctx.requantise(held, format("i32", roundScale(Math.max(finest, greatest / 0x40000000))));
 }
 
 function portScale({ scale, zeroPoint }: Format): RealScale {

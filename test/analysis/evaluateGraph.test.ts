@@ -217,6 +217,7 @@ const folder = sharedData("onnx-backend-v1.17.0", "node");
 /** Cases whose expected outputs are not what ONNX's text says. */
 const OTHERWISE: readonly [RegExp, string][] = [
   [/BFLOAT16/, "bfloat16 in the bits of another type"],
+  [/no_saturate/, "what is too large for float8 saturates here"],
   [/qlinearmatmul_.*_int8_/, "wraps where it should saturate"],
   [
     /averagepool_3d_dilations_large_count_include_pad_is_1_ceil_mode_is_True/,
@@ -261,7 +262,7 @@ function verdict(name: string): string {
 describe.skipIf(folder === undefined)(
   folder === undefined ? "ONNX node tests: skipped, there is no ../shared/data" : "ONNX node tests",
   () => {
-    it("gives what the suite expects, for more than 930 cases, and nothing else", () => {
+    it("gives what the suite expects, for more than 1000 cases, and nothing else", () => {
       const names = readdirSync(folder ?? "").filter(
         (name) =>
           existsSync(join(folder ?? "", name, "model.onnx")) &&
@@ -270,7 +271,7 @@ describe.skipIf(folder === undefined)(
       const verdicts = names.map((name) => [name, verdict(name)] as const);
       const wrong = verdicts.filter(([, v]) => v !== "equal" && v !== "refused");
       expect(wrong).toEqual([]);
-      expect(verdicts.filter(([, v]) => v === "equal").length).toBeGreaterThan(930);
+      expect(verdicts.filter(([, v]) => v === "equal").length).toBeGreaterThan(1000);
     }, 60_000);
   },
 );

@@ -1,8 +1,8 @@
 import { float16ToNumber, numberToFloat16 } from "../../core/float16.js";
 import { functions, pow } from "../elementary.js";
 import type { ElementaryFunction, ElementaryName } from "../elementary.js";
-import { isFloat } from "../graph.js";
-import type { ConstantTensor, ElementType } from "../graph.js";
+import { isFloat, isFloat8 } from "../graph.js";
+import type { ConstantTensor, ElementType, Float8 } from "../graph.js";
 import type { NodeView } from "../shapes/nodeView.js";
 import { broadcastStrides, countOf, walk } from "./arrays.js";
 
@@ -63,8 +63,30 @@ function toBfloat16(value: number): number {
   return SINGLE[0];
 }
 
+/** Steps from one power of two to the next, the least normal number, the greatest finite one. */
+const FLOAT8: Readonly<Record<Float8, readonly [number, number, number]>> = {
+  float8e4m3fn: [8, 1 / 64, 448],
+  float8e4m3fnuz: [8, 1 / 128, 240],
+  float8e5m2: [4, 1 / 16384, 57344],
+  float8e5m2fnuz: [4, 1 / 32768, 57344],
+};
+
+/** To nearest, ties to even; what is too large saturates. */
+function toFloat8(value: number, type: Float8): number {
+  const [steps, least, greatest] = FLOAT8[type];
+  const size = Math.abs(value);
+  if (size !== size || size === 0) return value;
+  if (size >= greatest) return value > 0 ? greatest : -greatest;
+  let power = least;
+  while (2 * power <= size) power *= 2;
+  const step = power / steps;
+  const rounded = functions.Round(size / step) * step;
+  return value < 0 ? -rounded : rounded;
+}
+
 /** Rounds to a float type as an ONNX runtime does after every operator; `bool` needs nothing. */
 export function rounding(type: ElementType): (value: number) => number {
+  if (isFloat8(type)) return (value) => toFloat8(value, type);
   if (type === "float32") return Math.fround;
   if (type === "float16") return (value) => float16ToNumber(numberToFloat16(value));
   if (type === "bfloat16") return toBfloat16;

@@ -1,4 +1,5 @@
 import { functions as elementary } from "../elementary.js";
+import { isFloat8 } from "../graph.js";
 import type { ConstantTensor, ElementType } from "../graph.js";
 import type { NodeView } from "../shapes/nodeView.js";
 import { countOf, zeros } from "./arrays.js";
@@ -10,6 +11,8 @@ import type { Folder, FoldInputs, KnownInfo } from "./folder.js";
 const LIMITS: Readonly<Partial<Record<ElementType, readonly [number, number]>>> = {
   uint8: [0, 255],
   int8: [-128, 127],
+  uint4: [0, 15],
+  int4: [-8, 7],
   uint16: [0, 65535],
   int16: [-32768, 32767],
   int32: [-2147483648, 2147483647],
@@ -70,9 +73,13 @@ function quantised(
 ): ConstantTensor | undefined {
   const limits = LIMITS[out.elementType];
   const integers = zeros(out.elementType, data.length);
-  if (limits === undefined || integers === undefined) return undefined;
   const index = parameterIndices(scale, out.dims, axis, block);
   const [s, z] = [numbersOf(scale), zero && numbersOf(zero)];
+  if (isFloat8(out.elementType)) {
+    const quotients = data.map((v, i) => Math.fround(v / s[index?.[i] ?? i]!));
+    return floatTensor(out.elementType, out.dims, quotients);
+  }
+  if (limits === undefined || integers === undefined) return undefined;
   for (let i = 0; i < data.length; i++) {
     const at = index?.[i] ?? i;
     const rounded = elementary.Round(Math.fround(data[i]! / s[at]!)) + (z?.[at] ?? 0);

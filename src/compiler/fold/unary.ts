@@ -1,7 +1,8 @@
 import { functions as elementary, isElementary } from "../elementary.js";
 import type { Attributes } from "../elementary.js";
 import { expressionFunction } from "../evaluateExpression.js";
-import { expressionAttribute, isFloat, isFloat8 } from "../graph.js";
+import { expressionAttribute, isFloat } from "../graph.js";
+import type { ElementType } from "../graph.js";
 import { countOf, zeros } from "./arrays.js";
 import { elementAt, foldersFor, isInteger, rounding, storeInteger } from "./folder.js";
 import type { Folder } from "./folder.js";
@@ -61,20 +62,28 @@ const cast: Folder = ([a], _view, out) => {
   const { elementType: to } = out;
   const data = zeros(to, countOf(out.dims));
   if (a === undefined || data === undefined || a.elementType === "string") return undefined;
-  if (isFloat8(to)) return undefined;
   const round = rounding(to);
   for (let i = 0; i < data.length; i++) {
     const value = elementAt(a, i);
     if (to === "bool") (data as Uint8Array)[i] = Number(value) === 0 ? 0 : 1;
     else if (isFloat(to)) (data as Float64Array)[i] = round(Number(value));
     else {
-      const whole = typeof value === "bigint" ? value : truncated(value);
+      const whole = typeof value === "bigint" ? value : wholeOf(value, a.elementType, to);
       if (whole === undefined) return undefined; // What NaN becomes differs between runtimes.
       storeInteger(to, data, i, whole);
     }
   }
   return { ...out, data };
 };
+
+/** Reals become integers towards zero; of 4 bits, the nearest that there is. */
+function wholeOf(value: number, from: ElementType, to: ElementType): bigint | undefined {
+  if (isFloat(from) && (to === "int4" || to === "uint4")) {
+    const [low, high] = to === "int4" ? [-8, 7] : [0, 15];
+    if (value === value) return BigInt(Math.min(Math.max(elementary.Round(value), low), high));
+  }
+  return truncated(value);
+}
 
 function truncated(value: number): bigint | undefined {
   return Number.isFinite(value) && Math.abs(value) < 9223372036854775808

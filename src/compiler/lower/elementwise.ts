@@ -103,7 +103,7 @@ export type UniformReal = Real & { format: { scale: number } };
 const MOST_APART = 4096;
 
 /** `rescale.add` with both factors over one power of two, as fine as 31 bits and shift 62 allow. */
-function scaledSum(
+export function scaledSum(
   ctx: LoweringContext,
   a: UniformReal,
   b: UniformReal,
@@ -116,7 +116,7 @@ function scaledSum(
   const rb = b.format.scale / to;
   if (Math.max(ra, rb) > Math.min(ra, rb) * MOST_APART) {
     // Under one shift the lesser factor would keep too few bits: one operand changes its step first.
-    const coarse = Math.max(ra, rb) >= 256;
+    const coarse = Math.max(ra, rb) >= MOST_APART / 256;
     const step = coarse ? to : to / 256;
     const fine = format("i32", step, 0, [-0x3fffffff, 0x3fffffff]);
     const near = (x: UniformReal): UniformReal => ctx.requantise(x, fine) as UniformReal;

@@ -30,6 +30,7 @@ import {
   lowerMaxPool,
   lowerReduce,
 } from "./reduction.js";
+import { normalizationRules } from "./normalization.js";
 import { realReductionRules, reductionRefusals } from "./realReduction.js";
 import type { Rule } from "./rule.js";
 import { sizeRules } from "./sizes.js";
@@ -76,6 +77,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   ...indexingRules,
   ...quantisedRules,
   ...spatialRules,
+  ...normalizationRules,
   ...realReductionRules,
   ...softmaxRules,
   "aivm.Linear": lowerMatMul,

@@ -14,14 +14,21 @@ interface Connections {
  * next to the greatest: a small denominator, ε or score would be a handful of steps of 16 bits.
  */
 const READERS: ReadonlySet<string> = new Set([
+  "BatchNormalization",
   "Div",
+  "GroupNormalization",
+  "InstanceNormalization",
+  "LayerNormalization",
   "LogSoftmax",
-  "ReduceLogSumExp",
+  "LpNormalization",
+  "MeanVarianceNormalization",
   "Pow",
+  "RMSNormalization",
   "Reciprocal",
+  "ReduceLogSumExp",
   "Softmax",
-  "Sqrt",
   "SoftmaxCrossEntropyLoss",
+  "Sqrt",
 ]);
 /** What sums or moves: its operands are wide where its result is. */
 const CARRIERS: ReadonlySet<string> = new Set([

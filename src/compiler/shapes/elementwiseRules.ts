@@ -50,7 +50,7 @@ export const ELEMENTWISE_RULES: Readonly<Record<string, ShapeRule>> = {
   ...rulesFor(
     "Abs Acos Acosh Asin Asinh Atan Atanh BitwiseNot Ceil Celu Clip Cos Cosh CumSum Elu Erf Exp Floor Gelu " +
       "HardSigmoid HardSwish Hardmax Identity InstanceNormalization LRN LeakyRelu Log LogSoftmax LpNormalization " +
-      "MeanVarianceNormalization Mish Neg Not Reciprocal Relu Round ScatterElements ScatterND Scatter Selu Shrink " +
+      "MeanVarianceNormalization Mish Neg Not RMSNormalization Reciprocal Relu Round ScatterElements ScatterND Scatter Selu Shrink " +
       "Sigmoid Sign Sin Sinh Softmax Softplus Softsign Sqrt Tan Tanh ThresholdedRelu Trilu GroupNormalization",
     same,
   ),

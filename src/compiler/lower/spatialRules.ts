@@ -1,4 +1,5 @@
 import { lowerConv, lowerConvTranspose } from "./convolution.js";
+import { lowerGridSample, lowerRoiAlign } from "./gridSample.js";
 import { lowerPad } from "./pad.js";
 import { lowerResize } from "./resize.js";
 import type { Rule } from "./rule.js";
@@ -7,6 +8,8 @@ import type { Rule } from "./rule.js";
 export const spatialRules: Readonly<Record<string, Rule>> = {
   Conv: lowerConv,
   ConvTranspose: lowerConvTranspose,
+  GridSample: lowerGridSample,
   Pad: lowerPad,
   Resize: lowerResize,
+  RoiAlign: lowerRoiAlign,
 };

@@ -10,6 +10,7 @@ import { quantisedEvaluators } from "./quantised.js";
 import { recurrentEvaluators } from "./recurrent.js";
 import { reductionFolders } from "./reduction.js";
 import { resizeEvaluators } from "./resize.js";
+import { samplingEvaluators } from "./sampling.js";
 import { unaryEvaluators, unaryFolders } from "./unary.js";
 import { windowEvaluators } from "./window.js";
 
@@ -43,6 +44,7 @@ export const EVALUATORS: ReadonlyMap<string, Folder> = new Map(
     ...normalisationEvaluators,
     ...quantisedEvaluators,
     ...resizeEvaluators,
+    ...samplingEvaluators,
     ...recurrentEvaluators,
   }),
 );

@@ -96,7 +96,7 @@ function lowerConvolution(ctx: LoweringContext, node: GraphNode, transposed: boo
   finishMatrix(ctx, node, sums, matrix, axes, 1, addendOf(bias, kernel, ctx));
 }
 
-function kernelOf(ctx: LoweringContext, node: GraphNode, transposed: boolean): Kernel {
+export function kernelOf(ctx: LoweringContext, node: GraphNode, transposed: boolean): Kernel {
   const [first, second, ...sizes] = ctx.fixedDims(node.inputs[1]!, node) as [
     number,
     number,
@@ -121,7 +121,7 @@ function kernelOf(ctx: LoweringContext, node: GraphNode, transposed: boolean): K
 }
 
 /** Index into the model's kernel of each element of [taps, input channels, outputs]. */
-function kernelOrder(kernel: Kernel): Int32Array {
+export function kernelOrder(kernel: Kernel): Int32Array {
   const { taps, perGroup, outputs, outputsPerGroup, transposed } = kernel;
   const order = new Int32Array(taps * perGroup * outputs);
   let at = 0;
@@ -142,7 +142,7 @@ function kernelOrder(kernel: Kernel): Int32Array {
 }
 
 /** A computed kernel as [taps…, input channels, outputs]. */
-function kernelValue(
+export function kernelValue(
   ctx: LoweringContext,
   w: Real,
   kernel: Kernel,
@@ -245,7 +245,7 @@ function cut(
 }
 
 /** A computed bias, one number an output, as a tensor that broadcasts over the spatial axes. */
-function addendOf(bias: Bias, kernel: Kernel, ctx: LoweringContext): Bias | undefined {
+export function addendOf(bias: Bias, kernel: Kernel, ctx: LoweringContext): Bias | undefined {
   if (!("addend" in bias)) return undefined;
   const { sizes, outputs } = kernel;
   const shape = [outputs, ...sizes.map(() => 1)];

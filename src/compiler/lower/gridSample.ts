@@ -61,7 +61,7 @@ export function lowerGridSample(ctx: LoweringContext, node: GraphNode): void {
 }
 
 /** Index `i` of the last axis. */
-function component(ctx: LoweringContext, x: FixedValue, i: number): FixedValue {
+export function component(ctx: LoweringContext, x: FixedValue, i: number): FixedValue {
   const rank = x.shape.length;
   const lead = x.shape.slice(0, -1);
   const whole = lead.map(() => 0x7fffffff);

@@ -36,6 +36,8 @@ function unrounded(r: AxisResize, i: number): number {
       return i / r.scale;
     case "half_pixel":
       return (i + 0.5) / r.scale - 0.5;
+    case "tf_half_pixel_for_nn":
+      return (i + 0.5) / r.scale;
     case "pytorch_half_pixel":
       return length === 1 ? 0 : (i + 0.5) / r.scale - 0.5;
     case "half_pixel_symmetric": {

@@ -65,7 +65,8 @@ export function tapsOf(
     return { index: clamped, weight: wide.where(index, 0n, last, weight ?? one) };
   };
   if (mode === "nearest") return { taps: [at(rounded(wide, p), undefined)], bits: 0 };
-  const inside = within(wide, p, border);
+  // Cubic samples beyond the border weigh border pixels as if they went on there.
+  const inside = mode === "cubic" && border === "border" ? p.value : within(wide, p, border);
   const below = wide.shr(inside, p.fraction);
   const t = wide.sub(inside, wide.shl(below, p.fraction));
   if (mode === "linear") {

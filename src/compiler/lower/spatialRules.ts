@@ -1,4 +1,5 @@
 import { lowerConv, lowerConvTranspose } from "./convolution.js";
+import { lowerDeformConv } from "./deformConv.js";
 import { lowerGridSample, lowerRoiAlign } from "./gridSample.js";
 import { lowerPad } from "./pad.js";
 import { lowerResize } from "./resize.js";
@@ -8,6 +9,7 @@ import type { Rule } from "./rule.js";
 export const spatialRules: Readonly<Record<string, Rule>> = {
   Conv: lowerConv,
   ConvTranspose: lowerConvTranspose,
+  DeformConv: lowerDeformConv,
   GridSample: lowerGridSample,
   Pad: lowerPad,
   Resize: lowerResize,

@@ -104,6 +104,8 @@ const squeeze: Normaliser = (view) => {
   const given = parameter(view, "axes", 1);
   if (shape === undefined || (given === undefined && view.has(1))) return undefined;
   const axes = given?.map((axis) => view.axis(axis, shape.length));
+  // An open dimension of the model's inputs is more than 1; of one that we named nobody knows.
+  if (axes === undefined && shape.some((dim) => isInvented(view, dim))) return undefined;
   const kept = shape.filter((dim, i) => {
     const drop = axes === undefined ? dim === 1 : axes.includes(i);
     if (drop && typeof dim === "number" && dim !== 1) {
@@ -114,6 +116,13 @@ const squeeze: Normaliser = (view) => {
   becomeReshape(view, kept);
   return undefined;
 };
+
+/** Whether a dimension has the name of a value's axis, as inference names what it cannot know. */
+function isInvented(view: NodeView, dim: Dim): boolean {
+  if (typeof dim === "number") return false;
+  const base = /^(.*)_\d+$/.exec(dim)?.[1] ?? "";
+  return view.scope.graph.values.has(base) && !view.scope.graph.inputs.includes(base);
+}
 
 const unsqueeze: Normaliser = (view) => {
   const shape = view.shape(0);

@@ -145,6 +145,11 @@ describe("the operators", () => {
       .node(op, ["n"], ["w"])
       .node("Add", ["x", "w"], ["y"]);
   const rewritten: Record<string, () => ModelBuilder> = {
+    AffineGrid: () =>
+      model()
+        .input("t", "float32", [1, 2, 3])
+        .constant("s", integers(1, 4, 5, 5))
+        .node("AffineGrid", ["t", "s"], ["y"]),
     MelWeightMatrix: () =>
       model()
         .constant("n", tensor("int64", [], [10]))

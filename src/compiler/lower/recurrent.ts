@@ -49,6 +49,8 @@ const LSTM: Kind = {
 
 /** Fraction bits of cell states and of what goes into gates, unless a calibrated range needs room. */
 const STATE_BITS = 20;
+/** Fraction bits of gates: one that is nearly 1 keeps a state over many steps. */
+const GATE_BITS = 22;
 /** Cell states may grow to this many times what calibration saw. */
 const STATE_HEADROOM = 16;
 
@@ -184,7 +186,7 @@ function formatsFor(ctx: LoweringContext, node: GraphNode, kind: Kind, bound: nu
     state: kind.accumulates ? stateFormat(reach, STATE_BITS + 2) : narrow,
     cell,
     sum: stateFormat(room),
-    gate: format("i32", powerOfTwo(activation.dtype === "i32" ? -19 : -16)),
+    gate: format("i32", powerOfTwo(-GATE_BITS)),
   };
 }
 

@@ -8,7 +8,9 @@ import type { LoweringContext } from "./context.js";
 import { outputOf } from "./context.js";
 import { functionTable } from "./functionTable.js";
 import type { Format } from "./real.js";
+import { identityAxes } from "./real.js";
 import { toMultiplier } from "./scale.js";
+import { wideFunction } from "./wideFunction.js";
 
 /** A tensor of i32 whose scale is one number. */
 export interface Wide {
@@ -48,6 +50,7 @@ const KINDS: Readonly<Record<string, Kind>> = {
           ctx,
           (v) => alpha * functions.Tanh(v * beta),
           [-FLAT / 2 / Math.abs(beta), FLAT / 2 / Math.abs(beta)],
+          Math.abs(alpha),
           x,
           target,
         ),
@@ -70,7 +73,8 @@ const KINDS: Readonly<Record<string, Kind>> = {
   },
   elu: {
     alpha: 1,
-    make: ({ alpha }) => byThreshold(0, linear(1, 0), table("Elu", alpha, FLAT, { alpha })),
+    make: ({ alpha }) =>
+      byThreshold(0, linear(1, 0), table("Elu", Math.abs(alpha), FLAT, { alpha })),
   },
   softplus: { make: softplus },
   softsign: { make: softsign },
@@ -118,18 +122,30 @@ function table(
   return {
     bound,
     apply: (ctx, x, target) =>
-      lookUp(ctx, (v) => functions[name](v, attributes), [-reach, reach], x, target),
+      lookUp(ctx, (v) => functions[name](v, attributes), [-reach, reach], bound, x, target),
   };
 }
 
+/** A function whose results stay within ±`bound`, by a table over a domain beyond which it is flat. */
 function lookUp(
   ctx: LoweringContext,
   f: (x: number) => number,
   domain: readonly [number, number],
+  bound: number,
   x: Wide,
   target: Format,
 ): FixedValue {
   const { builder } = ctx;
+  if (target.dtype === "i32") {
+    const limit = Math.ceil(bound / (target.scale as number));
+    const held = {
+      ...target,
+      lo: Math.max(target.lo, -limit),
+      hi: Math.min(target.hi, limit),
+    };
+    const axes = identityAxes(x.value.shape.length);
+    return wideFunction(ctx, f, domain, held, axes, (argument) => rescaled(ctx, x, argument));
+  }
   const made = functionTable(f, domain, target.scale as number, target);
   const index = rescaled(ctx, x, made.argument);
   const entries = builder.constant(made.dtype, [made.entries.length], made.entries);
@@ -197,7 +213,7 @@ function softplus(): Activation {
       const { builder } = ctx;
       const { dtype, shape } = x.value;
       const size = { ...x, value: builder.op("abs", {}, [x.value], dtype, shape) };
-      const rest = lookUp(ctx, (v) => functions.Softplus(-v), [0, FLAT], size, target);
+      const rest = lookUp(ctx, (v) => functions.Softplus(-v), [0, FLAT], 1, size, target);
       const whole = linear(1, 0, 0).apply(ctx, x, target);
       return builder.op("add", {}, [whole, rest], target.dtype, shape);
     },

@@ -122,23 +122,28 @@ export const lstmCell: CellMaker = (ctx, node, parts) => {
   const peephole = (k: number): FixedValue | undefined =>
     peepholes === undefined
       ? undefined
-      : vectorOf(ctx, [rowsOf(ctx, peepholes, k * hidden, (k + 1) * hidden)], PEEPHOLE);
+      : (vectorOf(ctx, [rowsOf(ctx, peepholes, k * hidden, (k + 1) * hidden)], PEEPHOLE) ??
+        ctx.builder.scalar("i32", 0n));
   const [ofInput, ofOutput, ofForget] = [peephole(0), peephole(1), peephole(2)];
   return {
     takesRecurrentBias: false,
     step: (sums, [before, cell]) => {
       const all = math.sum(sums, math.recurrence(before!, weights));
-      const gate = (k: number, p: FixedValue | undefined, c: FixedValue): FixedValue => {
-        const part = sliced(ctx, all, 1, k * hidden, (k + 1) * hidden);
-        const look =
-          p === undefined ? undefined : math.product([c, formats.cell], [p, PEEPHOLE], formats.sum);
-        return math.sum(part, look);
+      const part = (from: number, to: number): FixedValue =>
+        sliced(ctx, all, 1, from * hidden, to * hidden);
+      const looking = (k: number, p: FixedValue, c: FixedValue): FixedValue => {
+        const look = math.product([c, formats.cell], [p, PEEPHOLE], formats.sum);
+        return math.apply(f, math.sum(part(k, k + 1), look), formats.gate);
       };
-      const i = math.apply(f, gate(0, ofInput, cell!), formats.gate);
-      const forget = coupled
-        ? math.oneMinus(i)
-        : math.apply(f, gate(2, ofForget, cell!), formats.gate);
-      const candidate = math.apply(g, gate(3, undefined, cell!), formats.gate);
+      // Gates that do not look at the cell state are one tensor.
+      const together = ofInput === undefined ? math.apply(f, part(0, 3), formats.gate) : undefined;
+      const gate = (k: number, p: FixedValue | undefined, c: FixedValue): FixedValue =>
+        together === undefined
+          ? looking(k, p!, c)
+          : sliced(ctx, together, 1, k * hidden, (k + 1) * hidden);
+      const i = gate(0, ofInput, cell!);
+      const forget = coupled ? math.oneMinus(i) : gate(2, ofForget, cell!);
+      const candidate = math.apply(g, part(3, 4), formats.gate);
       const next = math.sumOfProducts(
         [
           [forget, formats.gate],
@@ -150,7 +155,7 @@ export const lstmCell: CellMaker = (ctx, node, parts) => {
         ],
         formats.cell,
       );
-      const o = math.apply(f, gate(1, ofOutput, next), formats.gate);
+      const o = gate(1, ofOutput, next);
       const shown = h.apply(ctx, { value: next, scale: scaleOf(formats.cell) }, formats.gate);
       return [math.product([o, formats.gate], [shown, formats.gate], formats.state), next];
     },

@@ -3,11 +3,12 @@ import type { FixedValue } from "../fixed/fixedGraph.js";
 import type { Dim, GraphNode } from "../graph.js";
 import { nodeError } from "../graph.js";
 import type { LoweringContext } from "./context.js";
-import { bitsAs, contractionInput, matrixFor } from "./contraction.js";
+import { bitsAs, contractionInput } from "./contraction.js";
 import { pairedDtypes } from "./dtypes.js";
 import type { Format, Real } from "./real.js";
 import { identityAxes, scaleRatio } from "./real.js";
-import { dequantised, weightSource } from "./weights.js";
+import { exponentOf } from "./scale.js";
+import { dequantised, quantiseColumns, weightSource } from "./weights.js";
 
 /** Weights [rows, columns] of one direction, or a vector [rows]: reals, or a value of the program. */
 export type Weights =
@@ -108,32 +109,31 @@ function constantProduct(
   ctx: LoweringContext,
   { dims, reals }: Extract<Weights, { readonly reals: Float64Array }>,
 ): Product {
-  const { builder } = ctx;
+  const { builder, profile } = ctx;
   const [rows, columns] = dims as [number, number];
-  // [rows, columns] → [columns, rows]
-  const order = new Int32Array(rows * columns);
+  const turned = new Float64Array(rows * columns);
   for (let k = 0; k < columns; k++)
-    for (let o = 0; o < rows; o++) order[k * rows + o] = o * columns + k;
-  return (x, target) => {
+    for (let o = 0; o < rows; o++) turned[k * rows + o] = reals[o * columns + k]!;
+  // A recurrence adds its errors up: its weights keep all of their bits.
+  const weight = { ...profile.weight, least: profile.weight.most };
+  const zeros = new Array<number>(rows).fill(0);
+  const quantised = quantiseColumns(turned, rows, zeros, [-1, 1], { ...profile, weight });
+  return (given, target) => {
+    const x = ctx.withoutZeroPoint(given);
     const shape: Dim[] = [...x.value.shape.slice(0, -1), rows];
-    const zeros = new Array<number>(rows).fill(0);
-    const source = { dims, values: reals };
-    const matrix = matrixFor(ctx, x, source, order, rows, 0, (k) => k, zeros);
-    const { bits, dtype, integers } = matrix.weights;
-    const { accumulator } = matrix;
-    const [left, right] = pairedDtypes(x.value.dtype, dtype);
-    let sums = builder.op(
+    const [left, right] = pairedDtypes(x.value.dtype, quantised.dtype);
+    const aBits = bitsAs(x.format, left);
+    const wide = exponentOf(columns) + aBits + quantised.bits > 32;
+    const accumulator = wide || left === "i32" ? "i64" : "i32";
+    const sums = builder.op(
       "matmul",
-      { aBits: bitsAs(x.format, left), bBits: bits, accumulator },
-      [ctx.widened(x.value, left), builder.constant(right, [columns, rows], integers)],
+      { aBits, bBits: quantised.bits, accumulator },
+      [ctx.widened(x.value, left), builder.constant(right, [columns, rows], quantised.integers)],
       accumulator,
       shape,
     );
-    if (matrix.bias.some((b) => b !== 0n)) {
-      const bias = builder.constant(accumulator, [rows], matrix.bias);
-      sums = builder.op("add", {}, [sums, bias], accumulator, shape);
-    }
-    const scale = { axis: shape.length - 1, scales: matrix.sums };
+    const unit = x.format.scale as number;
+    const scale = { axis: shape.length - 1, scales: quantised.scales.map((s) => s * unit) };
     const axes = identityAxes(shape.length);
     return ctx.rescaled({ value: sums, axes }, scaleRatio(scale, target.scale), target);
   };

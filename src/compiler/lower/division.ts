@@ -87,13 +87,62 @@ export function rootOf(
 
 /** The square root of reals; of negative ones 0. */
 function lowerSqrt(ctx: LoweringContext, node: GraphNode): void {
-  const x = argumentOf(ctx, node);
-  const unit = Math.sqrt(x.format.scale);
-  finish(ctx, node, x.axes, (target) => {
+  const { value: x, axes, bits, scale } = radicandOf(ctx, node);
+  const unit = Math.sqrt(scale);
+  finish(ctx, node, axes, (target) => {
     const factor = unit / (target.scale as number);
-    const { value, k } = rootOf(ctx, x.value, magnitudeBits(x.format), factor);
-    return ctx.rescaled({ value, axes: x.axes }, factor * powerOfTwo(-k), target);
+    const { value, k } = rootOf(ctx, x, bits, factor);
+    return ctx.rescaled({ value, axes }, factor * powerOfTwo(-k), target);
   });
+}
+
+interface Radicand {
+  readonly value: FixedValue;
+  readonly axes: readonly number[];
+  /** Of the greatest magnitude. */
+  readonly bits: number;
+  readonly scale: number;
+}
+
+/** What a root is taken of: a sum of squares exactly, before it is rounded to a format. */
+function radicandOf(ctx: LoweringContext, node: GraphNode): Radicand {
+  const exact = sumOfSquares(ctx, node.inputs[0]!);
+  const bits = exact === undefined ? Infinity : exponentOf(exact.most) + 1;
+  if (exact !== undefined && bits <= WIDE_BITS) return { ...exact, bits };
+  const { value, axes, format } = argumentOf(ctx, node);
+  return { value, axes, bits: magnitudeBits(format), scale: format.scale };
+}
+
+interface SumOfSquares extends Omit<Radicand, "bits"> {
+  /** Greatest value. */
+  readonly most: number;
+}
+
+function sumOfSquares(ctx: LoweringContext, name: string): SumOfSquares | undefined {
+  const maker = ctx.producerOf(name);
+  if (maker?.domain !== "" || (maker.opType !== "Mul" && maker.opType !== "Add")) return undefined;
+  const [first = "", second = ""] = maker.inputs;
+  const shape = ctx.shapeOf(name);
+  if (maker.opType === "Mul") {
+    const held = ctx.get(first);
+    if (first !== second || held.format === undefined) return undefined;
+    const { value, axes, format } = ctx.withoutZeroPoint(held as Real);
+    if (typeof format.scale !== "number") return undefined;
+    const x = ctx.widened(value, "i32");
+    const square = ctx.builder.op("mul.wide", { accumulator: "i64" }, [x, x], "i64", x.shape);
+    const greatest = Math.max(Math.abs(format.lo), Math.abs(format.hi));
+    const most = greatest * greatest;
+    return { value: square, axes, most, scale: format.scale * format.scale };
+  }
+  const [a, b] = [sumOfSquares(ctx, first), sumOfSquares(ctx, second)];
+  const alike =
+    a !== undefined &&
+    a.scale === b?.scale &&
+    a.axes.length === shape.length &&
+    a.axes.every((axis, i) => axis === b.axes[i]);
+  if (!alike) return undefined;
+  const value = ctx.builder.op("add", {}, [a.value, b!.value], "i64", a.value.shape);
+  return { ...a, value, most: a.most + b!.most };
 }
 
 function argumentOf(ctx: LoweringContext, node: GraphNode): Real & { format: { scale: number } } {

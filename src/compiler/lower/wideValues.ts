@@ -96,11 +96,31 @@ export class WideValues {
 
   #asks(node: GraphNode, name: string): boolean {
     const operator = operatorName(node);
-    if (READERS.has(operator)) return true;
+    if (READERS.has(operator) || this.#isMagnitude(node)) return true;
     if (operator === "aivm.Unary")
       return dependsOnRatios(expressionAttribute(node, "expression") ?? { kind: "x" });
     if (!CARRIERS.has(operator) && !this.#isScaling(node, name)) return false;
     return node.outputs.some((output) => output !== "" && this.has(output));
+  }
+
+  /**
+   * A square of which, or of a sum of such, only a root is taken: the magnitude of a spectrum, in
+   * which what is quiet counts as much as what is loud.
+   */
+  #isMagnitude(node: GraphNode): boolean {
+    if (operatorName(node) !== "Mul" || node.inputs[0] !== node.inputs[1]) return false;
+    const rooted = (name: string): boolean => {
+      const readers = this.#graph.consumersOf(name);
+      return (
+        readers.length > 0 &&
+        readers.every(
+          (next) =>
+            operatorName(next) === "Sqrt" ||
+            (operatorName(next) === "Add" && rooted(next.outputs[0]!)),
+        )
+      );
+    };
+    return rooted(node.outputs[0]!);
   }
 
   /** A product with a constant. */

@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, it, test } from "vitest";
 import { importSupported } from "../src/compiler/compile.js";
 import { functions } from "../src/compiler/elementary.js";
 import { PRECISIONS } from "../src/compiler/lower/profile.js";
+import { CONTRIB_OPERATORS } from "../src/compiler/normalise/contribExpansions.js";
 import { SUPPORTED } from "../src/compiler/lower/rules.js";
 import { ModelBuilder, tensor } from "../src/compiler/onnx/modelBuilder.js";
 import { CompileError } from "../src/core/errors.js";
@@ -127,6 +128,10 @@ describe("the operators", () => {
   it("that are lowered as they are, are those with a rule", () => {
     const ours = [...SUPPORTED].filter((name) => !name.startsWith("aivm."));
     expect(listed("Lowered as they are").sort()).toEqual(ours.sort());
+  });
+
+  it("of onnxruntime are those that are expanded", () => {
+    expect(listed("Of onnxruntime's own").sort()).toEqual([...CONTRIB_OPERATORS].sort());
   });
 
   it("that become a table, are the functions of one variable that compile", () => {

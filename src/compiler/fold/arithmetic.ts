@@ -95,7 +95,11 @@ function chain(
   if (first === undefined || rest.length === 0) return undefined;
   let result: ConstantTensor = first;
   for (const [i, next] of rest.entries()) {
-    if (next?.elementType !== first.elementType) return undefined;
+    // Floats of different widths meet where a Cast between them was dropped.
+    const alike =
+      next?.elementType === first.elementType ||
+      (isFloat(next?.elementType) && isFloat(first.elementType));
+    if (next === undefined || !alike) return undefined;
     const last = i === rest.length - 1;
     const info = last ? out : { ...out, dims: joined(result.dims, next.dims) };
     const step = combine(result, next, kernel, info);

@@ -1,5 +1,9 @@
 import { elementTypeOf } from "../onnx/tensor.js";
 import { countOf, zeros } from "../fold/arrays.js";
+import { attribute, isFloat } from "../graph.js";
+import type { GraphNode } from "../graph.js";
+import type { NodeView } from "../shapes/nodeView.js";
+import { Expansion } from "./expansion.js";
 import { addedConstant, setInt } from "./normaliser.js";
 import type { Normaliser } from "./normaliser.js";
 
@@ -29,8 +33,25 @@ const quantisation: Normaliser = (view) => {
   const perTensor = scale?.length === 0 || (scale?.length === 1 && scale[0] === 1);
   if (perTensor) node.attributes.delete("axis");
   else if (rank !== undefined) setInt(node, "axis", view.axis(view.int("axis", 1), rank));
-  return undefined;
+  return node.opType === "DequantizeLinear" && isFloat(view.elementType(0))
+    ? scaledFloats(view)
+    : undefined;
 };
+
+/** Floats of 8 bits are reals already, with a zero point of 0: what is left is a product. */
+function scaledFloats(view: NodeView): GraphNode[] {
+  if (view.node.attributes.has("block_size"))
+    throw view.error("UnsupportedOperator", "blocks of 8-bit floats are not supported");
+  const e = new Expansion(view);
+  const [shape, type] = [view.shape(0), view.elementType(1)];
+  const to = attribute.string(type ?? "float32");
+  const x = e.op("Cast", [view.name(0)], { to }, shape, type);
+  const axis = view.node.attributes.has("axis") ? view.int("axis", 1) : undefined;
+  const along = shape?.map((dim, i) => (i === axis ? dim : 1)) ?? [];
+  const scale = e.reshape(view.name(1), axis === undefined ? [] : along, type);
+  e.op("Mul", [x, scale], {}, shape, type);
+  return e.finish();
+}
 
 export const QUANTISED_NORMALISERS: Readonly<Record<string, Normaliser>> = {
   DequantizeLinear: quantisation,

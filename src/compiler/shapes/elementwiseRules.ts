@@ -1,4 +1,4 @@
-import { expressionAttribute, stringAttribute } from "../graph.js";
+import { expressionAttribute, isFloat, stringAttribute } from "../graph.js";
 import type { ElementType, Shape, ValueInfo } from "../graph.js";
 import { broadcastShapes } from "./dims.js";
 import type { NodeView, ShapeRule } from "./nodeView.js";
@@ -10,12 +10,16 @@ function broadcast(view: NodeView): Shape {
   return result;
 }
 
-/** Operands must agree in type: ONNX converts nothing by itself. */
+/**
+ * Operands must agree in type: ONNX converts nothing by itself. Floats of different widths meet where
+ * a pass has dropped the Cast between them, which has no effect here.
+ */
 export function commonType(view: NodeView, from = 0): ElementType | undefined {
   const first = view.elementType(from);
   for (let i = from + 1; i < view.node.inputs.length; i++) {
     const other = view.elementType(i);
-    if (first !== undefined && other !== undefined && first !== other) {
+    const alike = first === other || (isFloat(first) && isFloat(other));
+    if (first !== undefined && other !== undefined && !alike) {
       throw view.error("TypeMismatch", `operands are ${first} and ${other}; types must agree`);
     }
   }

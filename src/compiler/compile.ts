@@ -29,6 +29,8 @@ import type { TensorReport } from "./lower/tensorReport.js";
 import { optimise } from "./optimise.js";
 import type { States } from "./states.js";
 import { findStates } from "./states.js";
+import type { Plan, WeightReport } from "./plan.js";
+import { checkPlan, planText } from "./plan.js";
 import type { Quotient } from "./shapes/dims.js";
 import { quotientOf } from "./shapes/dims.js";
 
@@ -39,8 +41,10 @@ const OPEN_DIMENSION_MAXIMUM = 65_535;
 
 export interface CompileOptions extends ImportOptions {
   readonly calibration: Calibration;
-  /** `fx16` unless said. */
+  /** `fx16` unless said, or the plan's. */
   readonly precision?: Precision;
+  /** Bits that were chosen for parts of the model. */
+  readonly plan?: Plan;
   /**
    * Inner float values that the module puts out besides its outputs, after them and under their
    * own names, to be set beside the float model's: names of the lowered graph, or all. The program
@@ -73,6 +77,8 @@ export interface CompileReport {
   readonly tensors: readonly TensorReport[];
   /** Inputs by the outputs that can be fed into them as raw integers. */
   readonly states: States;
+  /** Weights that were rounded, in the order of the program. */
+  readonly weights: readonly WeightReport[];
 }
 
 export interface CompileResult {
@@ -95,7 +101,8 @@ export interface CompileResult {
  * listed at once, before anything else is done
  */
 export function compile(model: Uint8Array, options: CompileOptions): CompileResult {
-  const profile = profileOf(options.precision ?? "fx16");
+  const { plan } = options;
+  const profile = profileOf(plan?.precision ?? options.precision ?? "fx16");
   const hash = toHex(sha256(model));
   if (options.calibration.model !== hash) {
     throw new CompileError(
@@ -104,13 +111,14 @@ export function compile(model: Uint8Array, options: CompileOptions): CompileResu
     );
   }
   const graph = importSupported(model, options);
-  const ctx = new LoweringContext(graph, options.calibration, profile);
+  const ctx = new LoweringContext(graph, options.calibration, profile, { plan });
   const states = findStates(graph, options.states);
   for (const [output, input] of Object.entries(states))
     if (isFloat(ctx.elementTypeOf(input))) ctx.holdState(output, input);
   const dimensions = new Dimensions();
   const inputs = graph.inputs.map((name) => lowerInput(ctx, dimensions, name));
   lowerNodes(ctx, (done) => options.onProgress?.(done / graph.nodes.length));
+  if (plan !== undefined) checkPlan(plan, hash, ctx.weights);
   const outputs = graph.outputs.map((name) => lowerOutput(ctx, dimensions, name));
   const observed = lowerObserved(ctx, dimensions, options.observe ?? []);
   outputs.push(...observed);
@@ -128,6 +136,9 @@ export function compile(model: Uint8Array, options: CompileOptions): CompileResu
       compiler: COMPILER,
       model: hash,
       precision: profile.name,
+      ...(plan === undefined
+        ? {}
+        : { plan: toHex(sha256(new TextEncoder().encode(planText(plan)))) }),
     },
   );
   check(module);
@@ -150,6 +161,7 @@ export function compile(model: Uint8Array, options: CompileOptions): CompileResu
       clippedValues: ctx.reports.reduce((sum, tensor) => sum + tensor.clipped, 0),
       tensors: ctx.reports,
       states,
+      weights: ctx.weights,
     },
   };
 }

@@ -5,6 +5,8 @@ export type { CompileOptions, CompileReport, CompileResult } from "./compile.js"
 export { compile, importSupported } from "./compile.js";
 export type { ImportOptions } from "./importModel.js";
 export { importModel } from "./importModel.js";
+export type { Plan, WeightReport } from "./plan.js";
+export { planText } from "./plan.js";
 export type { TensorReport } from "./lower/tensorReport.js";
 export type { Precision } from "./lower/profile.js";
 export { PRECISIONS } from "./lower/profile.js";

@@ -9,8 +9,9 @@ import { FROM_OPERAND, INFER, copyAxis } from "../../opcodes/movement.js";
 import { isCache, movedInto } from "../states.js";
 import { integerDtype } from "./dtypes.js";
 import { OpenDims } from "./openDims.js";
+import type { Plan, WeightReport } from "../plan.js";
 import type { Profile } from "./profile.js";
-import { limitOf, SINGLE, WIDE } from "./profile.js";
+import { EIGHT_BIT_WEIGHTS, limitOf, SINGLE, WIDE } from "./profile.js";
 import type { ChannelScale, Format, Lowered, Real, Scale } from "./real.js";
 import { format, identityAxes, sameFormat, scaleRatio } from "./real.js";
 import {
@@ -35,6 +36,9 @@ export class LoweringContext {
   /** Sizes that are only known when running. */
   readonly openDims: OpenDims;
   readonly reports: TensorReport[];
+  /** Weights that were rounded, by node. */
+  readonly weights: WeightReport[];
+  readonly plan: Plan | undefined;
   /** What is around the body of control flow that this is; undefined for the model's graph. */
   readonly #outer: LoweringContext | undefined;
   readonly #region: FixedRegion | undefined;
@@ -50,8 +54,15 @@ export class LoweringContext {
   readonly #deferred = new Map<string, () => Lowered>();
   readonly #reordered = new Map<FixedValue, Map<string, FixedValue>>();
 
-  constructor(graph: Graph, calibration: Calibration, profile: Profile, outer?: LoweringContext) {
+  constructor(
+    graph: Graph,
+    calibration: Calibration,
+    profile: Profile,
+    { outer, plan }: { outer?: LoweringContext; plan?: Plan | undefined } = {},
+  ) {
     this.#outer = outer;
+    this.plan = plan ?? outer?.plan;
+    this.weights = outer?.weights ?? [];
     this.builder = outer?.builder ?? new FixedBuilder();
     this.#region = this.builder.region;
     this.openDims = new OpenDims(this.builder, outer?.openDims);
@@ -76,7 +87,7 @@ export class LoweringContext {
 
   /** A context for a body of control flow, which writes into the region that is being written. */
   inner(body: Graph): LoweringContext {
-    return new LoweringContext(body, this.calibration, this.profile, this);
+    return new LoweringContext(body, this.calibration, this.profile, { outer: this });
   }
 
   /** Where a name that this graph does not have may be known. */
@@ -166,6 +177,12 @@ export class LoweringContext {
       node,
       `the calibration has no finite value of "${name}"; calibrate this very model again, on samples for which it is not NaN or infinite throughout`,
     );
+  }
+
+  /** How the weights of the node that is being lowered are rounded. */
+  get weightProfile(): Profile["weight"] {
+    const { weightBits = {} } = this.plan ?? {};
+    return Object.hasOwn(weightBits, this.builder.origin) ? EIGHT_BIT_WEIGHTS : this.profile.weight;
   }
 
   // --- values ---------------------------------------------------------------------------------

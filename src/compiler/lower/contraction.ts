@@ -113,7 +113,15 @@ export function matrixFor(
       }
     }
     const units = bias.map((b) => b / base);
-    weights = quantiseColumns(reals, outputs, units, activationInterval(x.format), ctx.profile);
+    weights = quantiseColumns(
+      reals,
+      outputs,
+      units,
+      activationInterval(x.format),
+      ctx.weightProfile,
+    );
+    const { bits } = weights;
+    ctx.weights.push({ node: ctx.builder.origin, elements: order.length, bits });
   }
   const sums = weights.scales.map((s) => s * base);
   const columnSums = new Array<number>(outputs).fill(0);

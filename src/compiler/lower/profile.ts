@@ -43,6 +43,9 @@ export const SINGLE = I32;
  */
 export const WIDE: Width = { dtype: "i32", bits: 31, headroom: 2 };
 
+/** Weights of profiles with 8 bits, and of what a plan gives 8 bits. */
+export const EIGHT_BIT_WEIGHTS: Profile["weight"] = { dtype: "i8", least: 127, most: 127 };
+
 const PROFILES: Readonly<Record<Precision, Profile>> = {
   fx16: {
     name: "fx16",
@@ -54,13 +57,13 @@ const PROFILES: Readonly<Record<Precision, Profile>> = {
     name: "fx16w8",
     activation: I16,
     contractionInput: I16,
-    weight: { dtype: "i8", least: 127, most: 127 },
+    weight: EIGHT_BIT_WEIGHTS,
   },
   fx8: {
     name: "fx8",
     activation: I16,
     contractionInput: I8,
-    weight: { dtype: "i8", least: 127, most: 127 },
+    weight: EIGHT_BIT_WEIGHTS,
   },
   fx32: {
     name: "fx32",

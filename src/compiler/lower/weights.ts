@@ -133,7 +133,7 @@ export function quantiseColumns(
   outputs: number,
   bias: readonly number[],
   [lo, hi]: readonly [number, number],
-  { weight }: Profile,
+  weight: Profile["weight"],
 ): QuantisedWeights {
   const rows = reals.length / outputs;
   const integers = new Int32Array(reals.length);

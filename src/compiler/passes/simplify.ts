@@ -2,6 +2,7 @@ import {
   attribute,
   constantNumbers,
   floatAttribute,
+  intAttribute,
   intsAttribute,
   isFloat,
   isFloat8,
@@ -17,13 +18,15 @@ function sameShape(a: Shape, b: Shape): boolean {
  * Removes what does nothing: Identity, casts between floating types (the machine has no floats to
  * tell apart) or to the type that is there, Reshapes to the same shape, Transposes that move
  * nothing. Merges Reshape after Reshape and Transpose after Transpose; a Transpose that only moves
- * axes of size 1 becomes a Reshape, and a Max or Min against one number a Clip.
+ * axes of size 1 becomes a Reshape, a Max or Min against one number a Clip, and a Concat with
+ * constants of one number a Pad.
  */
 export function simplify(graph: Graph): void {
   const rewriter = new Rewriter(graph);
   for (const node of rewriter.sweep()) {
     if (node.domain !== "") continue;
     if (node.opType === "Max" || node.opType === "Min") extremeToClip(rewriter, node);
+    if (node.opType === "Concat") concatToPad(rewriter, node);
     if (node.opType === "Transpose") simplifyTranspose(rewriter, node);
     if (node.opType === "Reshape" && node.inputs.length === 1) mergeReshape(rewriter, node);
     if (doesNothing(rewriter, node)) rewriter.bypass(node);
@@ -99,6 +102,41 @@ function extremeToClip(rewriter: Rewriter, node: GraphNode): void {
     node.attributes.set("min", attribute.float(isMax ? value : -Infinity));
     node.attributes.set("max", attribute.float(isMax ? Infinity : value));
   }
+  rewriter.setInputs(node, [x]);
+}
+
+/** One value between constants that all hold the same number, as channels are widened with zeros. */
+function concatToPad(rewriter: Rewriter, node: GraphNode): void {
+  const at = node.inputs.findIndex((name) => rewriter.constant(name) === undefined);
+  const others = node.inputs.filter((_, i) => i !== at);
+  const constants = others.map((name) => rewriter.constant(name));
+  const axis = intAttribute(node, "axis");
+  const shape = rewriter.shape(node.outputs[0]);
+  const x = node.inputs[at] ?? "";
+  const fill = constants.find((constant) => constant?.data.length !== 0)?.data[0];
+  if (axis === undefined || shape === undefined || at < 0 || typeof fill !== "number") return;
+  if (!isFloat(rewriter.info(x).elementType)) return;
+  const own = rewriter.shape(x);
+  let [before, after] = [0, 0];
+  for (const [i, name] of node.inputs.entries()) {
+    if (i === at) continue;
+    const constant = rewriter.constant(name);
+    const isFill = (v: unknown): boolean => v === fill;
+    if (constant === undefined || !(constant.data as Float64Array).every(isFill)) return;
+    // A constant of another size along other axes would be a mistake of the model's.
+    if (!constant.dims.every((dim, i) => i === axis || dim === own?.[i])) return;
+    if (i < at) before += constant.dims[axis] ?? 0;
+    else after += constant.dims[axis] ?? 0;
+  }
+  const pads = new Array<number>(2 * shape.length).fill(0);
+  pads[axis] = before;
+  pads[axis + shape.length] = after;
+  node.opType = "Pad";
+  node.attributes = new Map([
+    ["mode", attribute.string("constant")],
+    ["pads", attribute.ints(pads)],
+    ["value", attribute.float(fill)],
+  ]);
   rewriter.setInputs(node, [x]);
 }
 

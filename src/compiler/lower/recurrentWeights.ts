@@ -117,7 +117,7 @@ function constantProduct(
   // A recurrence adds its errors up: its weights keep all of their bits.
   const weight = { ...profile.weight, least: profile.weight.most };
   const zeros = new Array<number>(rows).fill(0);
-  const quantised = quantiseColumns(turned, rows, zeros, [-1, 1], { ...profile, weight });
+  const quantised = quantiseColumns(turned, rows, zeros, [-1, 1], weight);
   return (given, target) => {
     const x = ctx.withoutZeroPoint(given);
     const shape: Dim[] = [...x.value.shape.slice(0, -1), rows];

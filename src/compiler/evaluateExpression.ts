@@ -23,6 +23,8 @@ export function evaluateExpression(expression: Expression, x: number): number {
         return functions[e.name](evaluate(e.a), e.attributes);
       case "binary":
         return combine(e.op, evaluate(e.a), evaluate(e.b));
+      case "select":
+        return evaluate(evaluate(e.condition) !== 0 ? e.a : e.b);
     }
   };
   return evaluate(expression);
@@ -44,6 +46,16 @@ function combine(op: (Expression & { kind: "binary" })["op"], a: number, b: numb
       return Math.max(a, b);
     case "pow":
       return pow(a, b);
+    case "equal":
+      return a === b ? 1 : 0;
+    case "less":
+      return a < b ? 1 : 0;
+    case "lessOrEqual":
+      return a <= b ? 1 : 0;
+    case "and":
+      return a !== 0 && b !== 0 ? 1 : 0;
+    case "or":
+      return a !== 0 || b !== 0 ? 1 : 0;
   }
 }
 
@@ -70,6 +82,10 @@ export function expressionFunction(
         const [a, b] = [build(e.a), build(e.b)];
         if (e.op === "pow") return (x) => power(a(x), b(x));
         return (x) => combine(e.op, a(x), b(x));
+      }
+      case "select": {
+        const [condition, a, b] = [build(e.condition), build(e.a), build(e.b)];
+        return (x) => (condition(x) !== 0 ? a(x) : b(x));
       }
     }
   };

@@ -23,10 +23,29 @@ export type Expression =
       readonly op: BinaryOperator;
       readonly a: Expression;
       readonly b: Expression;
+    }
+  /** a where the condition is not 0, else b. */
+  | {
+      readonly kind: "select";
+      readonly condition: Expression;
+      readonly a: Expression;
+      readonly b: Expression;
     };
 
-/** `pow` is a^b; `min` and `max` are of two operands. */
-export type BinaryOperator = "add" | "sub" | "mul" | "div" | "pow" | "min" | "max";
+/** `pow` is a^b; `min` and `max` are of two operands; comparisons and logic give 1 and 0. */
+export type BinaryOperator =
+  | "add"
+  | "sub"
+  | "mul"
+  | "div"
+  | "pow"
+  | "min"
+  | "max"
+  | "equal"
+  | "less"
+  | "lessOrEqual"
+  | "and"
+  | "or";
 
 export const x: Expression = { kind: "x" };
 
@@ -46,11 +65,17 @@ export function binary(op: BinaryOperator, a: Expression, b: Expression): Expres
   return { kind: "binary", op, a, b };
 }
 
+export function select(condition: Expression, a: Expression, b: Expression): Expression {
+  return { kind: "select", condition, a, b };
+}
+
 /** Nodes of the tree, each time it is reached; stops counting above `limit`. */
 export function expressionSize(expression: Expression, limit = Infinity): number {
   if (limit <= 0) return 1;
   if (expression.kind === "function") return 1 + expressionSize(expression.a, limit - 1);
-  if (expression.kind !== "binary") return 1;
-  const left = 1 + expressionSize(expression.a, limit - 1);
-  return left + expressionSize(expression.b, limit - left);
+  if (expression.kind !== "binary" && expression.kind !== "select") return 1;
+  let size = 1;
+  if (expression.kind === "select") size += expressionSize(expression.condition, limit - size);
+  size += expressionSize(expression.a, limit - size);
+  return size + expressionSize(expression.b, limit - size);
 }

@@ -1,6 +1,6 @@
 import { isElementary } from "../elementary.js";
 import type { Attributes } from "../elementary.js";
-import { apply, binary, constant, expressionSize, x } from "../expression.js";
+import { apply, binary, constant, expressionSize, select, x } from "../expression.js";
 import type { BinaryOperator, Expression } from "../expression.js";
 import { attribute, constantNumbers, isFloat } from "../graph.js";
 import type { Graph, GraphNode } from "../graph.js";
@@ -37,6 +37,17 @@ const BINARY: ReadonlyMap<string, BinaryOperator> = new Map(
   } as const),
 );
 
+/** Comparisons, and the operands of which they are another. */
+const COMPARISONS: ReadonlyMap<string, readonly [op: BinaryOperator, exchanged: boolean]> = new Map(
+  Object.entries({
+    Equal: ["equal", false],
+    Greater: ["less", true],
+    GreaterOrEqual: ["lessOrEqual", true],
+    Less: ["less", false],
+    LessOrEqual: ["lessOrEqual", false],
+  } as const),
+);
+
 const FREE = new Set(["Abs", "Neg"]);
 const WIDE = new Set(["Sqrt", "Reciprocal"]);
 /** Exact in a few instructions over whole numbers, and meaningless to interpolate. */
@@ -48,7 +59,8 @@ const LEFT_ALONE = new Set(["Identity", "Relu", "Sign"]);
  * `expression`. Values inside that others read too are kept, computed on their own.
  *
  * Relu, Clip and sums and products with a scalar stay when they stand alone: a rescale does them
- * for nothing. So do squares, roots and reciprocals without a table function among them.
+ * for nothing. So do squares, roots and reciprocals without a table function among them, and
+ * comparisons and choices: these are exact, and where they jump a table would not be.
  */
 export function groupUnary(graph: Graph): void {
   const rewriter = new Rewriter(graph);
@@ -84,8 +96,13 @@ function stepOf(
 ): Step | undefined {
   const output = node.outputs[0] ?? "";
   if (node.domain !== "" || node.outputs.length !== 1) return undefined;
-  if (!isFloat(rewriter.info(output).elementType)) return undefined;
-  const step = rawStep(rewriter, node, steps);
+  const type = rewriter.info(output).elementType;
+  const step =
+    type === "bool"
+      ? condition(rewriter, node, steps)
+      : isFloat(type)
+        ? rawStep(rewriter, node, steps)
+        : undefined;
   if (step === undefined || expressionSize(step.expression, MAX_EXPRESSION) >= MAX_EXPRESSION) {
     return undefined;
   }
@@ -97,12 +114,9 @@ function rawStep(
   node: GraphNode,
   steps: ReadonlyMap<string, Step>,
 ): Step | undefined {
-  const operand = (name: string): Step | undefined => {
-    if (rewriter.constant(name) !== undefined) return undefined;
-    if (!isFloat(rewriter.info(name).elementType)) return undefined;
-    return steps.get(name) ?? { root: name, expression: x, cost: "free" };
-  };
+  const operand = (name: string): Step | undefined => operandOf(rewriter, steps, name);
   const [a = "", b = ""] = node.inputs;
+  if (node.opType === "Where") return choice(rewriter, node, steps);
   const first = operand(a);
 
   const bounds = clampBounds(node);
@@ -150,6 +164,77 @@ function rawStep(
     expression: apply(node.opType, first.expression, parametersOf(node)),
     cost: dearest(first.cost, cost),
   };
+}
+
+function operandOf(
+  rewriter: Rewriter,
+  steps: ReadonlyMap<string, Step>,
+  name: string,
+): Step | undefined {
+  if (rewriter.constant(name) !== undefined) return undefined;
+  if (!isFloat(rewriter.info(name).elementType)) return undefined;
+  return steps.get(name) ?? { root: name, expression: x, cost: "free" };
+}
+
+/** Operands that are functions of one tensor or scalars, and that tensor. */
+function sharing(
+  rewriter: Rewriter,
+  steps: ReadonlyMap<string, Step>,
+  names: readonly string[],
+  output: string,
+): { readonly root: string; readonly of: readonly Expression[]; readonly cost: Cost } | undefined {
+  let root: string | undefined;
+  let cost: Cost = "free";
+  const of: Expression[] = [];
+  for (const name of names) {
+    const isBool = rewriter.info(name).elementType === "bool";
+    const step = isBool ? steps.get(name) : operandOf(rewriter, steps, name);
+    const value = step === undefined && !isBool ? scalar(rewriter, name, output) : undefined;
+    if (step === undefined && value === undefined) return undefined;
+    if (step !== undefined && step.root !== (root ?? step.root)) return undefined;
+    root = step?.root ?? root;
+    cost = dearest(cost, step?.cost ?? "free");
+    of.push(step?.expression ?? constant(value!));
+  }
+  if (root === undefined) return undefined;
+  // A scalar with more axes than the tensor would add them.
+  const sameRank = rewriter.shape(root)?.length === rewriter.shape(output)?.length;
+  return sameRank ? { root, of, cost } : undefined;
+}
+
+/** A condition on one tensor: it lives inside a group only, as a table gives no booleans. */
+function condition(
+  rewriter: Rewriter,
+  node: GraphNode,
+  steps: ReadonlyMap<string, Step>,
+): Step | undefined {
+  const shared = sharing(rewriter, steps, node.inputs, node.outputs[0] ?? "");
+  if (shared === undefined || shared.cost === "table") return undefined;
+  const { root, cost } = shared;
+  const [a = x, b = x] = shared.of;
+  const compared = COMPARISONS.get(node.opType);
+  if (compared !== undefined) {
+    const [op, exchanged] = compared;
+    return { root, cost, expression: exchanged ? binary(op, b, a) : binary(op, a, b) };
+  }
+  const not = (e: Expression): Expression => binary("equal", e, constant(0));
+  if (node.opType === "Not") return { root, cost, expression: not(a) };
+  if (node.opType === "And") return { root, cost, expression: binary("and", a, b) };
+  if (node.opType === "Or") return { root, cost, expression: binary("or", a, b) };
+  if (node.opType === "Xor") return { root, cost, expression: not(binary("equal", a, b)) };
+  return undefined;
+}
+
+/** A choice between functions of the tensor that decides. */
+function choice(
+  rewriter: Rewriter,
+  node: GraphNode,
+  steps: ReadonlyMap<string, Step>,
+): Step | undefined {
+  const shared = sharing(rewriter, steps, node.inputs, node.outputs[0] ?? "");
+  if (shared === undefined) return undefined;
+  const [decides = x, a = x, b = x] = shared.of;
+  return { root: shared.root, cost: shared.cost, expression: select(decides, a, b) };
 }
 
 /** Two functions of one tensor; a square is wide, any other combination wants a table. */

@@ -39,12 +39,11 @@ function roundOf(ctx: LoweringContext, x: FixedValue, scale: number): FixedValue
   const nearest = rescaled(x, scale);
   if (scale > 0.5) return nearest;
   const halves = rescaled(x, scale * 2);
-  const isHalf = binary(
-    builder,
-    "eq",
-    rescaled(halves, 1 / (scale * 2)),
-    castTo(builder, x, "i64"),
-  );
+  // In 256ths of a step: a half that is half a step away may have been rounded to x either way.
+  const here = binary(builder, "mul", castTo(builder, x, "i64"), 256n);
+  const apart = binary(builder, "sub", rescaled(halves, 128 / scale), here);
+  const distance = builder.op("abs", {}, [apart], "i64", x.shape);
+  const isHalf = binary(builder, "le", distance, 129n);
   const isOdd = castTo(builder, binary(builder, "and", halves, 1n), "bool");
   const isTie = builder.op("and", {}, [isHalf, isOdd], "bool", x.shape);
   const below = binary(builder, "shr", halves, 1n);

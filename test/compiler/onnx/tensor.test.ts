@@ -25,6 +25,18 @@ describe("tensorFromProto", () => {
     ["uint32", raw(12, 1, [0xff, 0xff, 0xff, 0xff]), [4294967295]],
     ["uint64", raw(13, 1, [255, 255, 255, 255, 255, 255, 255, 255]), [2n ** 64n - 1n]],
     ["bfloat16", raw(16, 2, [0x80, 0x3f, 0x20, 0xc1]), [1, -10]],
+    // One, the largest, the least, minus one; each format's own NaN or infinity.
+    ["float8e4m3fn", raw(17, 5, [0x38, 0x7e, 0x01, 0xb8, 0x7f]), [1, 448, 2 ** -9, -1, NaN]],
+    ["float8e4m3fnuz", raw(18, 5, [0x40, 0x7f, 0x01, 0xc0, 0x80]), [1, 240, 2 ** -10, -1, NaN]],
+    [
+      "float8e5m2",
+      raw(19, 6, [0x3c, 0x7b, 0x01, 0xbc, 0x7c, 0xfe]),
+      [1, 57344, 2 ** -16, -1, Infinity, NaN],
+    ],
+    ["float8e5m2fnuz", raw(20, 4, [0x40, 0x7f, 0x01, 0x80]), [1, 57344, 2 ** -17, NaN]],
+    // Two a byte, the lower half first; the last half may be empty.
+    ["uint4", raw(21, 3, [0x8f, 0x07]), [15, 8, 7]],
+    ["int4", raw(22, 3, [0x8f, 0x07]), [-1, -8, 7]],
   ])("reads raw %s", (elementType, proto, expected) => {
     const constant = tensorFromProto(proto);
     expect(constant.elementType).toBe(elementType);

@@ -18,7 +18,15 @@ const ONNX_BINARY = {
   pow: "Pow",
   min: "Min",
   max: "Max",
-};
+} as const;
+/** Of booleans, or giving them. */
+const ONNX_LOGIC = {
+  equal: "Equal",
+  less: "Less",
+  lessOrEqual: "LessOrEqual",
+  and: "And",
+  or: "Or",
+} as const;
 
 /**
  * Writes a graph in normal form as an ONNX model again, so that a runtime we did not write can say
@@ -181,10 +189,28 @@ class Exporter {
     if (e.kind === "x") return x;
     if (e.kind === "constant") return this.number(e.value, type);
     const output = `export#${String(this.fresh++)}`;
+    const cast = (name: string, to: ElementType): string => {
+      const made = `export#${String(this.fresh++)}`;
+      this.builder.node("Cast", [name], [made], { to: dataTypeOf(to) });
+      return made;
+    };
+    if (e.kind === "select") {
+      const [c = "", a = "", b = ""] = [e.condition, e.a, e.b].map((part) =>
+        this.expression(part, x, type),
+      );
+      this.builder.node("Where", [cast(c, "bool"), a, b], [output]);
+      return output;
+    }
     if (e.kind === "binary") {
       const operands = [e.a, e.b].map((part) => this.expression(part, x, type));
-      this.builder.node(ONNX_BINARY[e.op], operands, [output]);
-      return output;
+      if (e.op in ONNX_BINARY) {
+        this.builder.node(ONNX_BINARY[e.op as keyof typeof ONNX_BINARY], operands, [output]);
+        return output;
+      }
+      const op = e.op as keyof typeof ONNX_LOGIC;
+      const taken = op === "and" || op === "or" ? operands.map((o) => cast(o, "bool")) : operands;
+      this.builder.node(ONNX_LOGIC[op], taken, [output]);
+      return cast(output, type);
     }
     const attributes: Record<string, AttributeValue> = {};
     for (const [name, value] of Object.entries(e.attributes)) {

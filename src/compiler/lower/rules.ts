@@ -30,7 +30,9 @@ import {
   lowerMaxPool,
   lowerReduce,
 } from "./reduction.js";
+import { lossRules } from "./losses.js";
 import { normalizationRules } from "./normalization.js";
+import { powerRules } from "./power.js";
 import { realReductionRules, reductionRefusals } from "./realReduction.js";
 import type { Rule } from "./rule.js";
 import { sizeRules } from "./sizes.js";
@@ -77,7 +79,9 @@ const RULES: Readonly<Record<string, Rule>> = {
   ...indexingRules,
   ...quantisedRules,
   ...spatialRules,
+  ...lossRules,
   ...normalizationRules,
+  ...powerRules,
   ...realReductionRules,
   ...softmaxRules,
   "aivm.Linear": lowerMatMul,

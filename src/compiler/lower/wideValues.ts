@@ -22,6 +22,7 @@ const READERS: ReadonlySet<string> = new Set([
   "LogSoftmax",
   "LpNormalization",
   "MeanVarianceNormalization",
+  "NegativeLogLikelihoodLoss",
   "Pow",
   "RMSNormalization",
   "Reciprocal",

@@ -252,9 +252,7 @@ function combined(op: BinaryOperator, a: Step, b: Step): Step | undefined {
 function scalarCost(op: BinaryOperator, value: number, constantFirst: boolean): Cost {
   if (op === "div") return constantFirst ? "wide" : "free";
   if (op !== "pow") return "free";
-  return !constantFirst && (value === 2 || value === 0.5 || value === -0.5 || value === -1)
-    ? "wide"
-    : "table";
+  return !constantFirst && (value === 2 || value === 0.5 || value === -1) ? "wide" : "table";
 }
 
 function dearest(a: Cost, b: Cost): Cost {

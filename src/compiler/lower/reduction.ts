@@ -20,7 +20,7 @@ interface Window {
 }
 
 /** The window of a pool; what `ceil_mode` adds at the end becomes padding. */
-function windowOf(ctx: LoweringContext, node: GraphNode): Window {
+export function windowOf(ctx: LoweringContext, node: GraphNode): Window {
   const kernel = intsAttribute(node, "kernel_shape")!;
   const strides = intsAttribute(node, "strides")!;
   const dilations = intsAttribute(node, "dilations") ?? kernel.map(() => 1);

@@ -2,6 +2,7 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { calibrate } from "../../../src/analysis/calibrate.js";
+import { hostValue } from "../../../src/analysis/compare.js";
 import { formatCalibration, parseCalibration } from "../../../src/analysis/calibrationFile.js";
 import type { NamedArrays } from "../../../src/analysis/floatModel.js";
 import { openFloatModel } from "../../../src/analysis/floatModel.js";
@@ -15,13 +16,14 @@ import type { Instance } from "../../../src/vm/instance.js";
 import type { RunResult } from "../../../src/vm/run.js";
 import { sharedData } from "../sharedData.js";
 
-/** The values of the one real input of a model. */
-export type Sample = Float32Array;
+/** The values of the one real input of a model; or all inputs, where there are several or sizes differ. */
+export type Sample = Float32Array | NamedArrays;
 
 export interface RealModelOptions {
   readonly name: string;
-  readonly input: string;
-  readonly dims: readonly number[];
+  /** Name and shape of the one real input, for samples that are values only. */
+  readonly input?: string;
+  readonly dims?: readonly number[];
   /** Sizes of open dimensions. */
   readonly bind?: Readonly<Record<string, number>>;
   /** What it is calibrated on. */
@@ -32,8 +34,6 @@ export interface RealModelOptions {
 
 export class RealModel {
   readonly name: string;
-  readonly input: string;
-  readonly dims: readonly number[];
   readonly bytes: Uint8Array;
   readonly #options: RealModelOptions;
   #calibration: Promise<Calibration> | undefined;
@@ -41,8 +41,6 @@ export class RealModel {
   constructor(options: RealModelOptions) {
     this.#options = options;
     this.name = options.name;
-    this.input = options.input;
-    this.dims = options.dims;
     const path = sharedData("models", `${options.name}.onnx`);
     if (path === undefined) throw new HostError("NoData", `there is no ${options.name}.onnx`);
     this.bytes = readFileSync(path);
@@ -59,7 +57,7 @@ export class RealModel {
     if (file !== undefined && existsSync(file))
       return parseCalibration(readFileSync(file, "utf8"), file);
     const samples = function* (model: RealModel, all: Iterable<Sample>): Generator<NamedArrays> {
-      for (const sample of all) yield model.#named(sample);
+      for (const sample of all) yield model.named(sample);
     };
     const { bind, calibrationSamples } = this.#options;
     const options = bind === undefined ? {} : { dims: bind };
@@ -90,7 +88,7 @@ export class RealModel {
     const model = await openFloatModel(this.bytes);
     try {
       for (const sample of samples) {
-        const outputs = await model.run(this.#named(sample));
+        const outputs = await model.run(this.named(sample));
         yield {
           sample,
           outputs: new Map([...outputs].map(([name, { data }]) => [name, data as Float32Array])),
@@ -102,14 +100,19 @@ export class RealModel {
   }
 
   inputs(sample: Sample): Record<string, HostValue> {
-    return { [this.input]: { reals: sample, dims: this.dims } };
+    return Object.fromEntries(
+      Array.from(this.named(sample), ([name, array]) => [name, hostValue(array)]),
+    );
   }
 
   run(instance: Instance, sample: Sample): RunResult {
     return instance.runSync({ inputs: this.inputs(sample) });
   }
 
-  #named(sample: Sample): NamedArrays {
-    return new Map([[this.input, { elementType: "float32", dims: this.dims, data: sample }]]);
+  /** A sample's arrays by the names of the inputs. */
+  named(sample: Sample): NamedArrays {
+    if (!(sample instanceof Float32Array)) return sample;
+    const { input = "", dims = [] } = this.#options;
+    return new Map([[input, { elementType: "float32", dims, data: sample }]]);
   }
 }

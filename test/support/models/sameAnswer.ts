@@ -43,7 +43,8 @@ export async function expectSameAnswer(
     expect(trap).toBeUndefined();
     const { macs, ownMacs } = backend.statistics();
     // Straight-line code: what it will cost is known before.
-    const estimate = instance.estimateGas({ [model.input]: model.dims });
+    const shapes = Array.from(model.named(sample), ([name, { dims }]) => [name, dims] as const);
+    const estimate = instance.estimateGas(Object.fromEntries(shapes));
     expect(estimate).toEqual({ kind: "exact", gas: BigInt(receipt.gasUsed) });
     instance.dispose();
     const digest: Digest = {

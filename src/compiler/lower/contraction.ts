@@ -33,7 +33,12 @@ function activationInterval({ lo, hi, zeroPoint }: Format): readonly [number, nu
  * An activation as contractions read it: narrowed to the profile's width where it is wider. What
  * a quantised model already holds in 8 bits stays as it is.
  */
-export function contractionInput(ctx: LoweringContext, x: Real, channelAxis?: number): Real {
+export function contractionInput(
+  ctx: LoweringContext,
+  x: Real,
+  channelAxis?: number,
+  name?: string,
+): Real {
   const { contractionInput: width } = ctx.profile;
   const { scale } = x.format;
   const foldable = typeof scale === "number" || scale.axis === channelAxis;
@@ -53,12 +58,28 @@ export function contractionInput(ctx: LoweringContext, x: Real, channelAxis?: nu
     );
   // What the integers of a wide tensor can reach, less the headroom that a narrow one can't afford.
   const reach =
-    (x.format.dtype === "i16" ? 32_767 : Math.max(x.format.hi, -x.format.lo)) *
+    (x.format.dtype === "i16" ? 32_767 : reachOf(ctx, x.format, name)) *
     (width.headroom / ctx.profile.activation.headroom);
   const narrow = foldable
     ? mapScale(scale, (s) => roundScale((s * reach) / limit))
     : roundScale((maxScale(scale) * reach) / limit);
   return ctx.requantise(x, format(wanted, narrow, 0, [-limit - 1, limit]));
+}
+
+/**
+ * The greatest integer of a wide tensor: what its interval says, or what calibration saw of the
+ * value, which may be a part of a tensor (a state's) that others need a wider interval for.
+ */
+function reachOf(
+  ctx: LoweringContext,
+  { lo, hi, scale }: Format,
+  name: string | undefined,
+): number {
+  const most = Math.max(hi, -lo);
+  const range = name === undefined ? undefined : ctx.rangeOf(name);
+  if (range === undefined || typeof scale !== "number") return most;
+  const seen = Math.max(Math.abs(range.min), Math.abs(range.max));
+  return seen === 0 ? most : Math.min(most, (seen * ctx.profile.activation.headroom) / scale);
 }
 
 export interface Matrix {
@@ -288,7 +309,7 @@ function lowerProduct(
     number,
   ];
   const last = input.axes.length - 1;
-  const x = ctx.logical(contractionInput(ctx, input, last));
+  const x = ctx.logical(contractionInput(ctx, input, last, node.inputs[0]));
   const order = new Int32Array(rows * outputs);
   for (let k = 0; k < rows; k++) {
     for (let o = 0; o < outputs; o++)

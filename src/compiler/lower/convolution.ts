@@ -62,7 +62,7 @@ function lowerConvolution(ctx: LoweringContext, node: GraphNode, transposed: boo
     finishWith(ctx, node, { value, scale, axes }, addendOf(bias, kernel, ctx));
     return;
   }
-  const x = ctx.ordered(contractionInput(ctx, real, 1), axes);
+  const x = ctx.ordered(contractionInput(ctx, real, 1, node.inputs[0]), axes);
   const { outputs, perGroup, outputsPerGroup } = kernel;
   const matrix = matrixFor(
     ctx,

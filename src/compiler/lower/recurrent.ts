@@ -142,7 +142,7 @@ function uniform(ctx: LoweringContext, node: GraphNode): Real {
     typeof scale === "number"
       ? x
       : ctx.requantise(x, format(x.format.dtype, maxScale(scale), 0, [x.format.lo, x.format.hi]));
-  return contractionInput(ctx, one);
+  return contractionInput(ctx, one, undefined, node.inputs[X]);
 }
 
 /** The second half of the bias vector is added to the product with the recurrent weights. */

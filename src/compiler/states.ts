@@ -14,8 +14,9 @@ const RECURRENT: ReadonlySet<string> = new Set(["GRU", "LSTM", "RNN"]);
 
 /**
  * The states of a model: those that are stated; those whose names say so (`state` and `stateN`, `h`
- * and `hn`, `past_0` and `present_0`, `hidden_in` and `hidden_out`); and a pair that recurrent
- * layers begin with and leave, where it is the only one of its shape.
+ * and `hn`, `past_0` and `present_0`, `hidden_in` and `hidden_out`); an output that sums products of
+ * an input, as cell states are updated; and a pair that recurrent layers begin with and leave, where
+ * it is the only one of its shape.
  *
  * @param stated by output; an empty input name says that the output is none
  * @throws CompileError `BadState` for names that are no input or output, or do not fit each other
@@ -39,7 +40,13 @@ export function findStates(graph: Graph, stated: States = {}): States {
     const input = inputs().find((name) => saysSo(output, name) && fits(output, name));
     if (input !== undefined) found.set(output, input);
   }
+  // A model of one input and output has no state beside what it computes.
+  if (graph.inputs.length < 2 || graph.outputs.length < 2) return Object.fromEntries(found);
   const links = connections(graph);
+  for (const output of outputs()) {
+    const updated = inputs().filter((name) => fits(output, name) && updates(graph, output, name));
+    if (updated.length === 1) found.set(output, updated[0]!);
+  }
   const left = outputs().filter((name) => comesFromStates(links, name));
   const begun = inputs().filter((name) => becomesStates(graph, links, name));
   for (const output of left) {
@@ -132,6 +139,21 @@ function comesFromStates({ producers }: Connections, name: string): boolean {
   if (!MOVERS.has(node.opType)) return false;
   const moved = node.opType === "Concat" ? node.inputs : node.inputs.slice(0, 1);
   return moved.every((input) => comesFromStates({ producers, consumers: new Map() }, input));
+}
+
+/** Whether an output holds a sum of an input, or of a product of it, and something else. */
+function updates(graph: Graph, output: string, input: string): boolean {
+  const { producers } = connections(graph);
+  const isPart = (name: string): boolean => movedInto(graph, name).has(input);
+  return [...movedInto(graph, output)].some((name) => {
+    const sum = producers.get(name);
+    if (sum?.domain !== "" || !["Add", "Sub", "Sum"].includes(sum.opType)) return false;
+    return sum.inputs.some((term) => {
+      const product = producers.get(term);
+      const factors = product?.domain === "" && product.opType === "Mul" ? product.inputs : [];
+      return [term, ...factors].some(isPart);
+    });
+  });
 }
 
 /** Whether all that is done with a value is to begin recurrent layers with it. */

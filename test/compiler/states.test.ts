@@ -38,6 +38,18 @@ describe("states", () => {
     expect(findStates(renamed([input], [output]))).toEqual({});
   });
 
+  it("are found where a sum of an input comes out", () => {
+    const b = new ModelBuilder(17);
+    b.input("x", "float32", [1, 4]).input("a", "float32", [2, 4]);
+    b.constant("zero", tensor("int64", [], [0])).constant("one", tensor("int64", [], [1]));
+    b.constant("axis", tensor("int64", [1], [0]));
+    b.node("Gather", ["a", "zero"], ["cell"]).node("Sigmoid", ["x"], ["gate"]);
+    b.node("Mul", ["cell", "gate"], ["kept"]).node("Add", ["kept", "x"], ["next"]);
+    b.node("Concat", ["next", "x"], ["b"], { axis: 0 }).output("b", "float32", [2, 4]);
+    b.node("Relu", ["x"], ["y"]).output("y", "float32", [1, 4]);
+    expect(findStates(importModel(b.encode()))).toEqual({ b: "a" });
+  });
+
   it("can be stated, and denied", () => {
     const graph = renamed(["x", "state"], ["y", "stateN"]);
     expect(findStates(graph, { y: "state", stateN: "" })).toEqual({ y: "state" });

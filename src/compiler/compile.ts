@@ -79,6 +79,8 @@ export interface CompileReport {
   readonly states: States;
   /** Weights that were rounded, in the order of the program. */
   readonly weights: readonly WeightReport[];
+  /** Branches of control flow that no sample took: a run that takes one traps. */
+  readonly untakenBranches: readonly string[];
 }
 
 export interface CompileResult {
@@ -162,6 +164,7 @@ export function compile(model: Uint8Array, options: CompileOptions): CompileResu
       tensors: ctx.reports,
       states,
       weights: ctx.weights,
+      untakenBranches: ctx.untaken,
     },
   };
 }
@@ -187,7 +190,7 @@ function lowerInput(ctx: LoweringContext, dimensions: Dimensions, name: string):
   const reader = ctx.soleConsumer(name);
   // In 32 bits it stays as it is: the host rounds ties up, ONNX rounds them to even.
   const stated =
-    ctx.stateFormat(name) === undefined &&
+    ctx.heldFormat(name) === undefined &&
     reader?.opType === "QuantizeLinear" &&
     ctx.profile.activation.dtype !== "i32"
       ? quantizedFormat(ctx, reader)
@@ -222,7 +225,7 @@ function lowerOutput(ctx: LoweringContext, dimensions: Dimensions, name: string)
   }
   const { scale } = lowered.format;
   const oneScale = typeof scale === "number" ? scale : maxScale(scale);
-  const target = ctx.stateFormat(name) ?? { ...lowered.format, scale: oneScale };
+  const target = ctx.heldFormat(name) ?? { ...lowered.format, scale: oneScale };
   const real = ctx.requantise(lowered as Real, target);
   return {
     value: real.value,

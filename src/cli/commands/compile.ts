@@ -99,6 +99,8 @@ export function addCompile(program: Command, terminal: Terminal): void {
       if (flags.json) terminal.out(json({ output, ...report, tensors: report.tensors.length }));
       else terminal.out(describe(output, report));
       warnIfMadeUp(terminal, calibration);
+      for (const branch of report.untakenBranches)
+        warn(terminal, `no sample took ${branch}; a run that takes it will trap`);
       if (report.clippedValues > 0) {
         const where =
           flags.report === undefined ? "--report FILE.json lists the tensors" : flags.report;

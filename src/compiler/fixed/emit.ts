@@ -203,6 +203,11 @@ class Emitter {
     if (!hold) this.#read(value, this.#places.get(value)!, node.region, origin);
   }
 
+  #arm(region: FixedRegion, origin: string): void {
+    if (region.trap === undefined) this.region([], region, region.results);
+    else this.push({ op: "trap", imm: { detail: region.trap } }, origin);
+  }
+
   #bodies(node: FixedNode): void {
     const { origin, results } = node;
     const [first, second] = node.bodies as [FixedRegion, FixedRegion | undefined];
@@ -214,9 +219,9 @@ class Emitter {
       this.region(first.parameters, first, [...carried, again]);
       this.push({ op: "br.if", imm: { label: 0 } }, origin);
     } else {
-      this.region([], first, first.results);
+      this.#arm(first, origin);
       this.push({ op: "else", imm: {} }, origin);
-      this.region([], second, second.results);
+      this.#arm(second, origin);
     }
     this.push({ op: "end", imm: {} }, origin);
     for (const body of node.bodies) {

@@ -37,6 +37,8 @@ export interface FixedRegion {
   /** What the loop carries, as a round finds it; none in the arms of an `if`. */
   readonly parameters: readonly FixedValue[];
   readonly results: readonly FixedValue[];
+  /** Present where the region does nothing but stop the run: what the trap's detail is. */
+  readonly trap?: number;
 }
 
 export type FixedOp = TensorOpName | "if" | "loop";
@@ -60,6 +62,9 @@ export interface FixedNode {
 
 /** What a value of a region is without its making. */
 export type FixedType = Pick<FixedValue, "dtype" | "shape">;
+
+/** What writes one side of a branch. */
+export type Arm = number | (() => readonly FixedValue[]);
 
 /** Builds a fixed graph. Equal constants are one constant. */
 export class FixedBuilder {
@@ -161,14 +166,17 @@ export class FixedBuilder {
 
   /**
    * One of two arms, by a boolean scalar.
-   * @param arms write what the arms give: values of `results`' dtypes and ranks
+   * @param arms write what the arms give: values of `results`' dtypes and ranks; a number stops the
+   * run with a trap of that detail
    */
   branch(
     condition: FixedValue,
     results: readonly FixedType[],
-    arms: readonly [() => readonly FixedValue[], () => readonly FixedValue[]],
+    arms: readonly [Arm, Arm],
   ): readonly FixedValue[] {
-    const bodies = arms.map((arm) => this.#body([], arm));
+    const bodies = arms.map((arm): FixedRegion =>
+      typeof arm === "number" ? { parameters: [], results: [], trap: arm } : this.#body([], arm),
+    );
     return this.#node("if", {}, [condition], results, bodies);
   }
 

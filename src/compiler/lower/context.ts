@@ -39,6 +39,8 @@ export class LoweringContext {
   /** Weights that were rounded, by node. */
   readonly weights: WeightReport[];
   readonly plan: Plan | undefined;
+  /** Branches that no sample of the calibration took; they trap. */
+  readonly untaken: string[];
   /** What is around the body of control flow that this is; undefined for the model's graph. */
   readonly #outer: LoweringContext | undefined;
   readonly #region: FixedRegion | undefined;
@@ -48,8 +50,8 @@ export class LoweringContext {
   readonly #producers: ReadonlyMap<string, GraphNode>;
   readonly #wide = new WideValues(this);
   readonly #masks = new ScoreMasks(this);
-  /** Of states: outputs that are fed back as inputs, and these. */
-  readonly #states = new Map<string, Format>();
+  /** Formats that are given: of states, and of what crosses the border of a body. */
+  readonly #held = new Map<string, Format>();
   readonly #values = new Map<string, Lowered>();
   readonly #deferred = new Map<string, () => Lowered>();
   readonly #reordered = new Map<FixedValue, Map<string, FixedValue>>();
@@ -67,6 +69,7 @@ export class LoweringContext {
     this.#region = this.builder.region;
     this.openDims = new OpenDims(this.builder, outer?.openDims);
     this.reports = outer?.reports ?? [];
+    this.untaken = outer?.untaken ?? [];
     this.graph = graph;
     this.calibration = calibration;
     this.profile = profile;
@@ -341,8 +344,8 @@ export class LoweringContext {
     interval: readonly [number, number] = [-Infinity, Infinity],
     channels: "perChannel" | "perTensor" = "perTensor",
   ): Format {
-    const state = this.#states.get(name);
-    if (state !== undefined) return state;
+    const held = this.#held.get(name);
+    if (held !== undefined) return held;
     const range = this.#masks.range(name, this.requireRange(name, node));
     const clip = (x: number): number => Math.min(Math.max(x, interval[0]), interval[1]);
     const width = this.#widthFor(name);
@@ -385,8 +388,8 @@ export class LoweringContext {
    * two, so that the ties of rounding arrive as they are.
    */
   chooseInputFormat(name: string): Format {
-    const state = this.#states.get(name);
-    if (state !== undefined) return state;
+    const held = this.#held.get(name);
+    if (held !== undefined) return held;
     const quantised = this.consumersOf(name).some(
       (node) =>
         QUANTISING.has(node.opType) || (QUANTISED.has(node.opType) && node.inputs[0] !== name),
@@ -410,7 +413,6 @@ export class LoweringContext {
     const cache = isCache(this.graph, input);
     const { activation } = this.profile;
     const width = cache && activation.bits < 31 ? activation : WIDE;
-    if (width === WIDE) for (const name of movedInto(this.graph, output)) this.#wide.add(name);
     const reach = [output, input]
       .map((name) => this.rangeOf(name))
       .reduce(
@@ -421,13 +423,23 @@ export class LoweringContext {
     const headroom = width === WIDE ? STATE_HEADROOM : width.headroom;
     const unit = ((reach === 0 ? 1 : reach) * headroom) / limit;
     const held = format(width.dtype, roundScale(unit), 0, [-limit - 1, limit]);
-    this.#states.set(output, held);
-    this.#states.set(input, held);
+    this.hold(output, held);
+    this.hold(input, held);
   }
 
-  /** The format of a state, which its port has too. */
-  stateFormat(name: string): Format | undefined {
-    return this.#states.get(name);
+  /**
+   * Gives a value a format that others count on, so that it is rounded once. What becomes a wide
+   * value by being moved is wide too. Before anything is lowered.
+   */
+  hold(name: string, held: Format): void {
+    this.#held.set(name, held);
+    if (held.dtype !== "i32") return;
+    for (const part of movedInto(this.graph, name)) this.#wide.add(part);
+  }
+
+  /** The format that a value must have, if any. */
+  heldFormat(name: string): Format | undefined {
+    return this.#held.get(name);
   }
 
   #widthFor(name: string): Profile["activation"] {

@@ -1,5 +1,5 @@
 /** If and Loop: branches and loops of the program. */
-import type { FixedType, FixedValue } from "../fixed/fixedGraph.js";
+import type { Arm, FixedType, FixedValue } from "../fixed/fixedGraph.js";
 import type { Dim, Graph, GraphNode } from "../graph.js";
 import { constantNumbers, graphAttribute, intAttribute, isFloat, nodeError } from "../graph.js";
 import { goesOn } from "../controlFlow.js";
@@ -57,6 +57,12 @@ function borderOf(
 ): Border {
   const type = ctx.elementTypeOf(name);
   if (!isFloat(type)) return { type: { dtype: integerDtype(type), shape }, format: undefined };
+  const given = ctx.heldFormat(name);
+  if (given !== undefined) return { type: { dtype: given.dtype, shape }, format: given };
+  if (!wide && ctx.rangeOf(name) !== undefined) {
+    const chosen = ctx.chooseFormat(name, node);
+    return { type: { dtype: chosen.dtype, shape }, format: chosen };
+  }
   const ranges = names.map((n) => ctx.rangeOf(n)).filter((range) => range !== undefined);
   if (ranges.length === 0) ctx.requireRange(name, node);
   const reach = Math.max(...ranges.map(({ min, max }) => Math.max(Math.abs(min), Math.abs(max))));
@@ -76,6 +82,12 @@ function crossing(ctx: LoweringContext, node: GraphNode, x: Lowered, border: Bor
     throw nodeError("UnsupportedShape", node, "gives tensors of different ranks under one name");
   if (border.format === undefined) return ctx.widened(ctx.logical(x).value, dtype);
   return ctx.logical(ctx.requantise(x as Real, border.format)).value;
+}
+
+/** What a body gives gets its format where it is made. */
+function hold(inner: LoweringContext, name: string, { format: held }: Border): void {
+  if (held !== undefined && inner.graph.nodes.some(({ outputs }) => outputs.includes(name)))
+    inner.hold(name, held);
 }
 
 const lowered = (value: FixedValue, border: Border): Lowered => ({
@@ -98,23 +110,41 @@ function lowerIf(ctx: LoweringContext, node: GraphNode, lowerNodes: LowerNodes):
       node,
       name,
       ctx.shapeOf(name),
-      ctx.rangeOf(name) === undefined ? bodies.map((body) => body.outputs[i]!) : [name],
+      bodies.map((body) => body.outputs[i]!),
       false,
     ),
   );
-  const arms = bodies.map((body) => (): FixedValue[] => {
-    const inner = ctx.inner(body);
-    lowerNodes(inner);
-    return wanted.map(({ i }, k) =>
-      crossing(inner, node, inner.get(body.outputs[i]!), borders[k]!),
-    );
-  }) as [() => FixedValue[], () => FixedValue[]];
+  const seen = bodies.map((body) => wasTaken(ctx, body));
+  const arms = bodies.map((body, b): Arm => {
+    if (seen[b] === false && seen[1 - b] === true) {
+      ctx.untaken.push(`${node.name}: ${b === 0 ? "then_branch" : "else_branch"}`);
+      return NEVER_CALIBRATED;
+    }
+    return () => {
+      const inner = ctx.inner(body);
+      wanted.forEach(({ i }, k) => hold(inner, body.outputs[i]!, borders[k]!));
+      lowerNodes(inner);
+      return wanted.map(({ i }, k) =>
+        crossing(inner, node, inner.get(body.outputs[i]!), borders[k]!),
+      );
+    };
+  }) as [Arm, Arm];
   const values = ctx.builder.branch(
     scalarOf(ctx, node.inputs[0]!),
     borders.map(({ type }) => type),
     arms,
   );
   wanted.forEach(({ name }, k) => ctx.define(name, lowered(values[k]!, borders[k]!)));
+}
+
+/** Detail of the trap in place of a branch that no sample took: nothing is known of its values. */
+const NEVER_CALIBRATED = 1;
+
+/** Whether calibration saw some value that a branch computes, if it computes reals at all. */
+function wasTaken(ctx: LoweringContext, body: Graph): boolean {
+  const names = body.nodes.flatMap(({ outputs }) => outputs);
+  const reals = names.filter((name) => isFloat(body.values.get(name)?.elementType));
+  return reals.length === 0 || reals.some((name) => ctx.rangeOf(name) !== undefined);
 }
 
 function lowerLoop(ctx: LoweringContext, node: GraphNode, lowerNodes: LowerNodes): void {
@@ -160,6 +190,8 @@ function lowerLoop(ctx: LoweringContext, node: GraphNode, lowerNodes: LowerNodes
       inner.define(iteration, { value: i, axes: [] });
       inner.define(condition, { value: always, axes: [] });
       found.forEach((name, k) => inner.define(name, lowered(rest[k]!, carriedBorders[k]!)));
+      left.forEach((name, k) => hold(inner, name, carriedBorders[k]!));
+      scans.forEach(({ inside }, k) => hold(inner, inside, scanBorders[k]!));
       lowerNodes(inner);
       const next = builder.op("add", {}, [i, one], "i64", []);
       const after = left.map((name, k) =>

@@ -111,6 +111,28 @@ describe("If", () => {
   });
 });
 
+describe("If, a branch of which no sample took", () => {
+  it("traps there, and is reported", async () => {
+    const b = new ModelBuilder(17);
+    b.input("x", "float32", [2]).input("taken", "bool", []);
+    const arm = (op: string) =>
+      body((c) => c.node(op, ["x"], [`${op}_x`]).output(`${op}_x`, "float32", [2]));
+    b.node("If", ["taken"], ["y"], { then_branch: arm("Relu"), else_branch: arm("Neg") });
+    b.output("y", "float32", [2]);
+    const model = b.encode();
+    const sample = { x: reals([2], 1, -2), taken: bool(true) };
+    const calibration = await calibrate(model, [new Map(Object.entries(sample))]);
+    const { bytes, report } = compile(model, { calibration });
+    expect(report.untakenBranches).toEqual(["y: else_branch"]);
+    const instance = instantiate(bytes, { backend: createReferenceBackend() });
+    const run = (taken: boolean) =>
+      instance.runSync({ inputs: { x: hostValue(sample.x), taken: hostValue(bool(taken)) } });
+    expect(run(true).outputs!["y"]!.reals()[0]).toBeCloseTo(1, 3);
+    expect(run(false).trap).toMatchObject({ code: "Unreachable" });
+    instance.dispose();
+  });
+});
+
 describe("Loop", () => {
   const counted = (trips: boolean): ModelBuilder => {
     const b = new ModelBuilder(17);

@@ -175,6 +175,7 @@ export class LoweringContext {
   requireRange(name: string, node: GraphNode): TensorRange {
     const range = this.rangeOf(name);
     if (range !== undefined) return range;
+    if (this.graph.values.get(name)?.shape?.includes(0) === true) return NO_VALUES;
     throw nodeError(
       "NotCalibrated",
       node,
@@ -618,6 +619,9 @@ export function outputOf({ dtype, zeroPoint, lo, hi }: Format) {
 
 /** A state may grow over many runs, more than calibration saw. */
 const STATE_HEADROOM = 16;
+
+/** What calibration has to say of a tensor without elements. */
+const NO_VALUES: TensorRange = { min: 0, max: 0, rms: 0, count: 0, channels: [], histogram: [] };
 
 /** A channel this much quieter than the loudest keeps fewer than 9 of 16 bits. */
 const QUIET = 32;

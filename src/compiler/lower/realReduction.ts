@@ -221,16 +221,18 @@ export const realReductionRules: Readonly<Record<string, Rule>> = {
   ReduceSumSquare: lowerSumSquare,
 };
 
-/** The greatest of no reals is infinite. */
+/** The greatest of no reals is infinite, and so is the logarithm of their sum. */
 const extremeOfNothing: Refusal = (graph, node) => {
   const info = graph.values.get(node.inputs[0] ?? "");
   const axes = intsAttribute(node, "axes") ?? [];
   return isFloat(info?.elementType) && axes.some((axis) => info?.shape?.[axis] === 0)
-    ? "reduces an axis of size 0: the extreme of no reals is infinite, which fixed point cannot hold"
+    ? "reduces an axis of size 0: what that gives is infinite, which fixed point cannot hold"
     : undefined;
 };
 
 export const reductionRefusals: Readonly<Record<string, Refusal>> = {
+  ReduceLogSum: extremeOfNothing,
+  ReduceLogSumExp: extremeOfNothing,
   ReduceMax: extremeOfNothing,
   ReduceMin: extremeOfNothing,
 };

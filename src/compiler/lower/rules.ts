@@ -4,6 +4,7 @@ import { isFloat, operatorName } from "../graph.js";
 import type { Refusal, Support } from "../listUnsupported.js";
 import type { LoweringContext } from "./context.js";
 import { controlRules } from "./control.js";
+import { determinantRefusal, determinantRules } from "./determinant.js";
 import { divisionRules } from "./division.js";
 import { lowerGemm, lowerMatMul } from "./contraction.js";
 import { castRefusal, lowerCast } from "./cast.js";
@@ -75,6 +76,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   Sub: (ctx, node) => lowerSum(ctx, node, -1),
   Sum: (ctx, node) => lowerSum(ctx, node, 1),
   Transpose: lowerTranspose,
+  ...determinantRules,
   ...divisionRules,
   ...indexingRules,
   ...quantisedRules,
@@ -111,6 +113,7 @@ const REFUSALS: Readonly<Record<string, Refusal>> = {
   ...indexingRefusals,
   ...reductionRefusals,
   Cast: castRefusal,
+  Det: determinantRefusal,
 };
 
 /** Operators that can be lowered. */

@@ -277,6 +277,7 @@ export const NETWORK_RULES: Readonly<Record<string, ShapeRule>> = {
   BatchNormalization: (view) => [{ elementType: view.elementType(0), shape: view.shape(0) }],
   LayerNormalization: layerNormalization,
   ...Object.fromEntries(REDUCTIONS.split(" ").map((name) => [name, reduce])),
+  Det: (view) => [{ elementType: view.elementType(0), shape: view.shape(0)?.slice(0, -2) }],
   ArgMax: arg,
   ArgMin: arg,
   TopK: topK,

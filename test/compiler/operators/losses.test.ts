@@ -3,7 +3,7 @@ import { tensor } from "../../../src/compiler/onnx/modelBuilder.js";
 import type { OperatorCase } from "../../support/compiler/operatorCase.js";
 import { sqnrDb } from "../../support/compiler/operatorCase.js";
 
-/** Losses and powers against onnxruntime-web; logarithms and weights have 22 bits and more. */
+/** Losses, powers and determinants against onnxruntime-web; logarithms and weights have 22 bits and more. */
 const BOUND = { fx16: 70, fx32: 100 } as const;
 
 const CLASSES = 5;
@@ -64,9 +64,14 @@ const CASES: readonly OperatorCase[] = [
       b.node("Pow", ["safe", "e"], ["y"]);
     },
   },
+  ...[1, 2, 3, 4].map((size): OperatorCase => ({
+    name: `Det of ${String(size)} rows`,
+    inputs: { x: [2, 3, size, size] },
+    build: (b) => b.node("Det", ["x"], ["y"]),
+  })),
 ];
 
-describe("losses and powers, against onnxruntime", () => {
+describe("losses, powers and determinants, against onnxruntime", () => {
   for (const test of CASES) {
     for (const precision of ["fx16", "fx32"] as const) {
       it(`${test.name} (${precision})`, async () => {

@@ -103,7 +103,7 @@ export function kernelOf(ctx: LoweringContext, node: GraphNode, transposed: bool
     ...number[],
   ];
   const groups = intAttribute(node, "group") ?? 1;
-  if (transposed && first % groups !== 0)
+  if (first % groups !== 0)
     throw nodeError(
       "UnsupportedShape",
       node,

@@ -1,5 +1,6 @@
 /** Gas of entry points, estimated. */
-import type { Dimension, Module } from "../module/module.js";
+import { entryShapes } from "../analysis/entryShapes.js";
+import type { Module } from "../module/module.js";
 import type { GasEstimate } from "../vm/estimateGas.js";
 import { grouped } from "./format.js";
 
@@ -17,22 +18,9 @@ export async function entryGas(
   dims: Readonly<Record<string, number>>,
 ): Promise<EntryGas[]> {
   const { estimateGas } = await import("../vm/estimateGas.js");
-  const { dimensions, entries } = module.configuration;
-  const open = new Set<string>();
-  const size = (dimension: Dimension): number => {
-    if (typeof dimension === "number") return dimension;
-    const name = dimensions[dimension.dimension]?.name ?? "";
-    const value = Object.hasOwn(dims, name) ? dims[name] : undefined;
-    if (value === undefined) open.add(name);
-    const { multiplier, offset, divisor } = dimension;
-    return Math.floor(((value ?? 0) * multiplier + offset) / divisor);
-  };
-  return entries.map(({ name, inputs }) => {
-    open.clear();
-    const shapes = Object.fromEntries(inputs.map((port) => [port.name, port.shape.map(size)]));
-    if (open.size > 0) {
-      return { kind: "unknown", reason: `depends on ${[...open].join(", ")}` };
-    }
+  return module.configuration.entries.map(({ name }, i) => {
+    const { shapes, open } = entryShapes(module, i, dims);
+    if (open.length > 0) return { kind: "unknown", reason: `depends on ${open.join(", ")}` };
     return toJson(estimateGas(module, shapes, { entry: name }));
   });
 }

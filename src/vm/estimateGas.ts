@@ -28,6 +28,8 @@ export type GasEstimate =
       readonly gas: bigint;
       /** Where shapes stop every run on the way with the most gas. */
       readonly trap?: TrapCode;
+      /** Gas of each instruction of the entry's function on that way, calls with what they call. */
+      readonly byInstruction?: readonly bigint[];
     }
   | { readonly kind: "unknown"; readonly reason: string };
 
@@ -55,6 +57,8 @@ interface Path {
   readonly stack: Abstract[];
   readonly frames: Frame[];
   gas: bigint;
+  /** By instruction of the first frame; undefined when nobody asked. */
+  readonly spent: bigint[] | undefined;
 }
 
 /** Why a path cannot be followed. */
@@ -74,11 +78,11 @@ class Unknown {
 export function estimateGas(
   source: Uint8Array | Module,
   shapes: Readonly<Record<string, readonly number[]>>,
-  options: { readonly entry?: string | undefined } = {},
+  options: { readonly entry?: string | undefined; readonly byInstruction?: boolean } = {},
 ): GasEstimate {
   const module = source instanceof Uint8Array ? decodeModule(source) : source;
   const inference = linkFunctions(module.functions, validateModule(module).functions);
-  return estimateProgramGas({ module, inference }, options.entry, shapes);
+  return estimateProgramGas({ module, inference }, options.entry, shapes, options.byInstruction);
 }
 
 /** `estimateGas` of a module that has been validated. */
@@ -86,6 +90,7 @@ export function estimateProgramGas(
   code: { readonly module: Module; readonly inference: readonly LinkedFunction[] },
   entryName: string | undefined,
   shapes: Readonly<Record<string, readonly number[]>>,
+  byInstruction = false,
 ): GasEstimate {
   const { configuration } = code.module;
   const entry = findEntry(configuration, entryName);
@@ -97,8 +102,10 @@ export function estimateProgramGas(
   bindInputs(entry, configuration.dimensions, given);
 
   const inputs = entry.inputs.map(({ dtype }, i) => ({ dtype, shape: given[i]! }));
-  const start: Path = { stack: inputs, frames: [], gas: 0n };
-  call(start, code.inference[entry.function]!);
+  const main = code.inference[entry.function]!;
+  const spent = byInstruction ? main.code.map(() => 0n) : undefined;
+  const start: Path = { stack: inputs, frames: [], gas: 0n, spent };
+  call(start, main);
   try {
     return new Estimator(code.module, code.inference).follow(start);
   } catch (error) {
@@ -119,7 +126,7 @@ class Estimator {
   }
 
   follow(start: Path): GasEstimate {
-    let most: { gas: bigint; trap?: TrapCode } | undefined;
+    let most: { gas: bigint; trap?: TrapCode; byInstruction?: readonly bigint[] } | undefined;
     let steps = 0;
     this.#pending.push(start);
     for (let path = this.#pending.pop(); path !== undefined; path = this.#pending.pop()) {
@@ -129,7 +136,11 @@ class Estimator {
         trap = this.#step(path);
       }
       if (most === undefined || path.gas > most.gas) {
-        most = { gas: path.gas, ...(trap === undefined ? {} : { trap }) };
+        most = {
+          gas: path.gas,
+          ...(trap === undefined ? {} : { trap }),
+          ...(path.spent === undefined ? {} : { byInstruction: path.spent }),
+        };
       }
     }
     return { kind: this.#paths === 1 ? "exact" : "upperBound", ...most! };
@@ -141,7 +152,7 @@ class Estimator {
     try {
       if (isTensorOp(step.op)) this.#tensorStep(path, frame, step);
       else {
-        path.gas += step.gas;
+        charge(path, step.gas);
         this.#machineStep(step.op, path, frame, step);
       }
       return undefined;
@@ -170,7 +181,7 @@ class Estimator {
       );
     }
     const { results, gas } = resolve(instruction, operands, dims);
-    path.gas += gas;
+    charge(path, gas);
     stack.length -= rules.length;
     // A window may have more taps than its operand has elements.
     const follow =
@@ -257,8 +268,14 @@ class Estimator {
       stack: [...path.stack],
       frames: path.frames.map((frame) => ({ ...frame, locals: [...frame.locals] })),
       gas: path.gas,
+      spent: path.spent && [...path.spent],
     });
   }
+}
+
+function charge(path: Path, gas: bigint): void {
+  path.gas += gas;
+  if (path.spent !== undefined) path.spent[path.frames[0]!.pc]! += gas;
 }
 
 function jump(op: "if" | "br.if", path: Path, frame: Frame, step: Step): void {

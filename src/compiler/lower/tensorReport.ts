@@ -10,6 +10,8 @@ export interface TensorReport {
   /** Scale, or the least and greatest of the channels' scales. */
   readonly scale: readonly [number, number];
   readonly zeroPoint: number;
+  /** The reals that it can stand for, roundings included; those of its coarsest channel. */
+  readonly limits: readonly [number, number];
   /** Range in calibration. */
   readonly range: readonly [number, number] | undefined;
   /** Values of the calibration that saturate in this format, at most (bins of the histogram count whole). */
@@ -33,6 +35,7 @@ export function reportTensor(
     dtype: held.dtype,
     scale: [scales.reduce((a, b) => Math.min(a, b)), greatest],
     zeroPoint: held.zeroPoint,
+    limits,
     range: range === undefined ? undefined : [range.min, range.max],
     clipped: range === undefined ? 0 : clippedValues(range, limits),
     count: range?.count ?? 0,

@@ -11,9 +11,14 @@ export type { Accuracy, CompareOptions, Comparison, OutputComparison } from "./c
 export { compare } from "./compare.js";
 export type { CompareLayersOptions, LayerComparison, LayersComparison } from "./compareLayers.js";
 export { compareLayers } from "./compareLayers.js";
+export type { CompilationReport, LayerReport, ReportSource } from "./report/compilationReport.js";
+export { compilationReport } from "./report/compilationReport.js";
 export type { FloatModel, FloatModelOptions, NamedArrays } from "./floatModel.js";
 export { openFloatModel } from "./floatModel.js";
 export type { MadeUpOptions } from "./madeUpSamples.js";
 export { madeUpSamples } from "./madeUpSamples.js";
+export type { ChosenPlan, ChoosePlanOptions } from "./choosePlan.js";
+export { choosePlan } from "./choosePlan.js";
+export { parsePlan } from "./planFile.js";
 export type { SamplePlan } from "./samplePlan.js";
 export { planSamples } from "./samplePlan.js";

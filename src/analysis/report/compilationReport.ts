@@ -88,7 +88,8 @@ export function compilationReport(source: ReportSource): CompilationReport {
 
   const nodes = allNodes(graph);
   const places = new Map<string, Place>();
-  for (const input of graph.inputs) places.set(`input ${input}`, new Place(input, "Input", [input]));
+  for (const input of graph.inputs)
+    places.set(`input ${input}`, new Place(input, "Input", [input]));
   const byOrigin = new Map<string, Place>();
   const makers = new Map<string, Place>();
   for (const node of nodes) {
@@ -108,6 +109,10 @@ export function compilationReport(source: ReportSource): CompilationReport {
     seen.add(imm.parameter);
     place.parameterBytes += module.parameterData[imm.parameter]?.length ?? 0;
   });
+  for (const { node, bits } of report.weights) {
+    const place = byOrigin.get(node);
+    if (place !== undefined) place.weightBits = Math.max(place.weightBits, bits);
+  }
   const values = valueReports(source, nodes);
   const layers = [...places.values(), ...byOrigin.values(), between]
     .map((place): LayerReport => ({
@@ -117,6 +122,7 @@ export function compilationReport(source: ReportSource): CompilationReport {
       instructions: place.instructions,
       gas: byInstruction === undefined ? undefined : place.gas,
       parameterBytes: place.parameterBytes,
+      ...(place.weightBits === 0 ? {} : { weightBits: place.weightBits }),
     }))
     .filter((layer) => layer.instructions > 0 || layer.values.length > 0);
   return {
@@ -150,6 +156,7 @@ class Place {
   instructions = 0;
   gas = 0n;
   parameterBytes = 0;
+  weightBits = 0;
 
   constructor(node: string, operator: string, outputs: readonly string[]) {
     this.node = node;
@@ -171,7 +178,9 @@ function valueReports(
   nodes: readonly GraphNode[],
 ): Map<string, ValueReport> {
   const errors = new Map(comparison?.layers.map((layer) => [layer.name, layer]));
-  const makers = new Map(nodes.flatMap((node) => node.outputs.map((name) => [name, node] as const)));
+  const makers = new Map(
+    nodes.flatMap((node) => node.outputs.map((name) => [name, node] as const)),
+  );
   /** The measured values that a value is computed from, through those that are not held. */
   const worstFeed = new Map<string, number>();
   const feed = (node: GraphNode): number =>

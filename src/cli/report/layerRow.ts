@@ -1,5 +1,9 @@
 import { EXACT_DB } from "./markup.js";
-import type { CompilationReport, LayerReport, ValueReport } from "../../analysis/report/compilationReport.js";
+import type {
+  CompilationReport,
+  LayerReport,
+  ValueReport,
+} from "../../analysis/report/compilationReport.js";
 
 /** A layer with what one row of a table or one mark of a plot says of it. */
 export interface LayerRow {
@@ -12,14 +16,15 @@ export interface LayerRow {
   readonly sqnrDb: number;
   /** Values of calibration outside their formats, over all of the layer's. */
   readonly clipped: number;
-  readonly counted: number;
+  readonly seen: number;
 }
 
 export function layerRows({ layers }: CompilationReport): LayerRow[] {
   return layers.map((layer, i) => {
     const measured = layer.values.filter((value) => !Number.isNaN(value.error?.sqnrDb ?? NaN));
     const value = measured.reduce<ValueReport | undefined>(
-      (worst, next) => (worst === undefined || next.error!.sqnrDb < worst.error!.sqnrDb ? next : worst),
+      (worst, next) =>
+        worst === undefined || next.error!.sqnrDb < worst.error!.sqnrDb ? next : worst,
       undefined,
     );
     return {
@@ -28,7 +33,7 @@ export function layerRows({ layers }: CompilationReport): LayerRow[] {
       value: value ?? layer.values[0],
       sqnrDb: value?.error?.sqnrDb ?? NaN,
       clipped: layer.values.reduce((sum, { clipped }) => sum + clipped, 0),
-      counted: layer.values.reduce((sum, { count }) => sum + count, 0),
+      seen: layer.values.reduce((sum, { count }) => sum + count, 0),
     };
   });
 }

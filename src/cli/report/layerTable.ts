@@ -1,10 +1,10 @@
 /** The layers in a table, each with its details below it. */
 import type { ValueReport } from "../../analysis/report/compilationReport.js";
 import { ZERO_EXPONENT } from "../../analysis/report/magnitudes.js";
-import { bytes, grouped } from "../format.js";
+import { bytes, counted, grouped } from "../format.js";
 import type { LayerRow } from "./layerRow.js";
 import { grade, worstFirst } from "./layerRow.js";
-import { decibels, escaped, interval, percent, real, short } from "./markup.js";
+import { decibels, escaped, interval, named, percent, real, short } from "./markup.js";
 import { histogramPlot } from "./plots.js";
 
 /** Worst layers that are listed at the top. */
@@ -66,10 +66,10 @@ const FACTS: readonly Column[] = [
     title: "clipped",
     hint: "values of calibration outside the format, at most",
     numeric: true,
-    cell: ({ clipped, counted, layer }) =>
+    cell: ({ clipped, seen, layer }) =>
       layer.values.length === 0
         ? ["–", ""]
-        : [clipped === 0 ? "0" : `<b class="bad">${grouped(clipped)}</b>`, clipped / (counted || 1)],
+        : [clipped === 0 ? "0" : `<b class="bad">${grouped(clipped)}</b>`, clipped / (seen || 1)],
   },
   {
     title: "type",
@@ -136,21 +136,21 @@ export function layerTable(rows: readonly LayerRow[], measured: boolean): string
         return `<td${numeric ? ' class="num"' : ""} data-key="${escaped(String(key))}">${content}</td>`;
       })
       .join("");
-    const [node, operator] = [escaped(layer.node), escaped(layer.operator)];
+    const [node, operator] = [named(layer.node), escaped(layer.operator)];
     const output = layer.values.some(({ isOutput }) => isOutput)
       ? ' <span class="tag">output</span>'
       : "";
     const name =
       layer.values.length === 0
-        ? `<span class="node"><bdi>${node}</bdi></span>`
-        : `<details><summary><bdi>${node}</bdi></summary></details>`;
+        ? `<span class="node">${node}</span>`
+        : `<details><summary>${node}</summary></details>`;
     const more =
       layer.values.length === 0
         ? ""
         : `<tr class="more"><td></td><td colspan="${columns.length + 1}">${details(row)}</td></tr>`;
     return (
       `<tbody id="layer-${position}"><tr><td class="num" data-key="${position}">${position}</td>` +
-      `<th scope="row" data-key="${node}">${name}<span class="operator">${operator}</span>${output}</th>${cells}</tr>${more}</tbody>`
+      `<th scope="row" data-key="${escaped(layer.node)}">${name}<span class="operator">${operator}</span>${output}</th>${cells}</tr>${more}</tbody>`
     );
   });
   return (
@@ -159,13 +159,19 @@ export function layerTable(rows: readonly LayerRow[], measured: boolean): string
   );
 }
 
-function details({ layer, counted, clipped }: LayerRow): string {
+function details({ layer, seen, clipped }: LayerRow): string {
   const shown = layer.values.slice(0, MAX_VALUES).map(valueDetails).join("");
   const left = layer.values.length - MAX_VALUES;
   const rest = left > 0 ? `<p class="quiet">and ${String(left)} values more</p>` : "";
   const outside =
-    clipped > 0 ? `, ${grouped(clipped)} of ${grouped(counted)} values clipped (${percent(clipped / counted)})` : "";
-  return `<p class="quiet">${grouped(layer.instructions)} instructions${outside}</p>${shown}${rest}`;
+    clipped > 0
+      ? `, ${grouped(clipped)} of ${grouped(seen)} values clipped (${percent(clipped / seen)})`
+      : "";
+  const code =
+    layer.instructions === 0
+      ? "no instructions of its own: part of another layer, or only another name or shape"
+      : counted(layer.instructions, "instruction");
+  return `<p class="quiet">${code}${outside}</p>${shown}${rest}`;
 }
 
 function valueDetails(value: ValueReport): string {
@@ -173,7 +179,7 @@ function valueDetails(value: ValueReport): string {
   const zeros = value.magnitudes.find(({ exponent }) => exponent === ZERO_EXPONENT)?.count ?? 0;
   const seen = value.magnitudes.reduce((sum, octave) => sum + octave.count, 0);
   const facts: [string, string][] = [
-    ["value", `<bdi>${escaped(value.name)}</bdi>`],
+    ["value", named(value.name)],
     ["type", value.dtype],
     ["step", scale[0] === scale[1] ? real(scale[0]) : `${interval(scale)}, by channel`],
     ["zero point", real(value.zeroPoint)],
@@ -195,9 +201,16 @@ function valueDetails(value: ValueReport): string {
   return `<div class="value"><dl>${list}</dl>${picture === "" ? "" : `<figure>${picture}${caption}</figure>`}</div>`;
 }
 
-/** The measured layers that are worst off. */
+/** Whether a value is as good and as bad as what it is made from, as those of a Reshape. */
+function passesOn(value: ValueReport | undefined): boolean {
+  return Math.abs(value?.lostDb ?? NaN) < 0.05;
+}
+
+/** The measured layers that are worst off, but for those that pass on what they are given. */
 export function worstTable(rows: readonly LayerRow[]): string {
-  const worst = worstFirst(rows).slice(0, WORST);
+  const worst = worstFirst(rows)
+    .filter(({ value }) => !passesOn(value))
+    .slice(0, WORST);
   if (worst.length === 0) return `<p>Every measured value equals the float model's.</p>`;
   const best = Math.max(...worst.map(({ sqnrDb }) => sqnrDb), 1);
   const lines = worst.map((row) => {
@@ -205,7 +218,7 @@ export function worstTable(rows: readonly LayerRow[]): string {
     const share = Math.min(100, Math.max(1, (100 * sqnrDb) / best)).toFixed(1);
     const relative = (value?.error?.maxAbsError ?? NaN) / (value?.error?.rms ?? NaN);
     return (
-      `<tr><th scope="row"><a href="#layer-${position}">#${position} <bdi>${escaped(layer.node)}</bdi></a></th>` +
+      `<tr><th scope="row"><a href="#layer-${position}">#${position} ${named(layer.node)}</a></th>` +
       `<td>${escaped(layer.operator)}</td>` +
       `<td class="wide"><span class="gauge ${grade(sqnrDb)}" style="--share:${share}%"></span></td>` +
       `<td class="num">${decibels(sqnrDb)}</td><td class="num">${decibels(value?.lostDb)}</td>` +
@@ -215,6 +228,6 @@ export function worstTable(rows: readonly LayerRow[]): string {
   return (
     `<table class="worst"><thead><tr><th scope="col">layer</th><th scope="col">operator</th><th scope="col"><span class="unseen">SQNR as a bar</span></th>` +
     `<th scope="col" class="num">SQNR, dB</th><th scope="col" class="num">lost here, dB</th>` +
-    `<th scope="col" class="num">max error</th><th scope="col" class="num">of its RMS</th></tr></thead><tbody>${lines.join("\n")}</tbody></table>`
+    `<th scope="col" class="num">max error</th><th scope="col" class="num">error / RMS</th></tr></thead><tbody>${lines.join("\n")}</tbody></table>`
   );
 }

@@ -14,11 +14,17 @@ export function escaped(text: string): string {
   return printable(text.replaceAll("\u001b", "\\u001b")).replace(/[&<>"']/g, (c) => ESCAPES[c]!);
 }
 
+/** A name of the model as an element: it may break after its parts, and keeps its own direction. */
+export function named(text: string): string {
+  return `<bdi>${escaped(text).replace(/(?<=[\w)])[/._:]+(?=\w)/g, "$&<wbr>")}</bdi>`;
+}
+
 /** Signal to noise in dB; `exact` where nothing differs, a dash where it was not measured. */
 export function decibels(db: number | undefined): string {
   if (db === undefined || Number.isNaN(db)) return "–";
   if (db >= EXACT_DB) return "exact";
-  return signed(db.toFixed(1));
+  const text = db.toFixed(1);
+  return text === "-0.0" ? "0.0" : signed(text);
 }
 
 /** What a comparison gives for equal values. */

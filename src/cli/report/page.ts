@@ -5,7 +5,7 @@ import { bytes, counted, grouped } from "../format.js";
 import { layerTable, worstTable } from "./layerTable.js";
 import type { LayerRow } from "./layerRow.js";
 import { BAD_DB, FAIR_DB, grade, layerRows } from "./layerRow.js";
-import { decibels, escaped, percent, short } from "./markup.js";
+import { decibels, escaped, named, percent, short } from "./markup.js";
 import { barPlot, sqnrPlot } from "./plots.js";
 import { SCRIPT } from "./script.js";
 import { STYLE } from "./style.js";
@@ -30,7 +30,7 @@ export function renderReport(report: CompilationReport): string {
 <body>
 <main>
 <header>
-<h1><bdi>${title}</bdi></h1>
+<h1>${named(report.name)}</h1>
 <p class="quiet">module <code>${escaped(report.moduleId)}</code></p>
 </header>
 ${warnings(report)}${summary(report, rows)}
@@ -71,20 +71,30 @@ function summary(report: CompilationReport, rows: readonly LayerRow[]): string {
   const kinds = { exact: "exact", upperBound: "at most", unknown: escaped(report.gasReason) };
   const madeUp = report.madeUpSamples ? "made-up " : "";
   const clippedLayers = rows.filter(({ clipped }) => clipped > 0).length;
+  const weights = rows.filter(({ layer }) => layer.weightBits !== undefined);
+  const narrow = weights.filter(({ layer }) => (layer.weightBits ?? 0) <= 8).length;
+  const mixed =
+    narrow > 0 && narrow < weights.length
+      ? `8-bit weights in ${String(narrow)} of ${counted(weights.length, "layer")}, `
+      : "";
   const tiles = [
     tile(
       "precision",
       escaped(report.precision),
-      `calibrated on ${counted(report.samples, `${madeUp}sample`)}`,
+      `${mixed}calibrated on ${counted(report.samples, `${madeUp}sample`)}`,
     ),
     tile("module", bytes(moduleBytes), `${bytes(parameterBytes)} of parameters`),
-    tile("gas of a run", gas === undefined ? "unknown" : short(gas), [kinds[gasKind], at].filter(Boolean).join(", for ")),
+    tile(
+      "gas of a run",
+      gas === undefined ? "unknown" : short(gas),
+      [kinds[gasKind], at].filter(Boolean).join(", for "),
+    ),
     tile(
       "worst output",
       worstOutput === undefined
         ? "–"
         : `<span class="${grade(worstOutput.sqnrDb)}">${decibels(worstOutput.sqnrDb)}${grade(worstOutput.sqnrDb) !== "none" && decibels(worstOutput.sqnrDb) !== "exact" ? " dB" : ""}</span>`,
-      worstOutput === undefined ? "not measured" : `<bdi>${escaped(worstOutput.name)}</bdi>`,
+      worstOutput === undefined ? "not measured" : named(worstOutput.name),
     ),
     tile(
       "clipped in calibration",
@@ -103,7 +113,7 @@ function worst({ measuredSamples }: CompilationReport, rows: readonly LayerRow[]
   if (measuredSamples === undefined) {
     return `${head}<p>Errors were not measured: give <code>--samples PATH...</code>, beside <code>--calibration FILE</code> if you like, and the float model runs next to the module.</p></section>`;
   }
-  return `${head}<p class="quiet">Signal to quantisation noise against the float model, over ${counted(measuredSamples, "sample")}. An error includes what a layer took over from those before it; <i>lost here</i> is what it added, against the worst value it is computed from.</p><div class="scroll">${worstTable(rows)}</div></section>`;
+  return `${head}<p class="quiet">Signal to quantisation noise against the float model, over ${counted(measuredSamples, "sample")}. An error includes what a layer took over from those before it; <i>lost here</i> is what it added, against the worst value it is computed from. Layers that only pass values on are left out.</p><div class="scroll">${worstTable(rows)}</div></section>`;
 }
 
 function along({ measuredSamples, gas }: CompilationReport, rows: readonly LayerRow[]): string {

@@ -55,7 +55,9 @@ export function sqnrPlot(rows: readonly LayerRow[]): string {
     bottom - ((Math.min(Math.max(db, least), most) - least) / (most - least)) * (bottom - top);
   let body = "";
   for (let db = least; db <= most; db += 20) body += gridline(y(db), String(db).replace("-", "−"));
-  const points = measured.map((row) => `${n(columns.centre(row.position - 1))},${n(y(row.sqnrDb))}`);
+  const points = measured.map(
+    (row) => `${n(columns.centre(row.position - 1))},${n(y(row.sqnrDb))}`,
+  );
   body += `<polyline class="trace" points="${points.join(" ")}"/>`;
   const radius = rows.length > 400 ? 2 : 4;
   for (const row of measured) {
@@ -136,8 +138,8 @@ export function histogramPlot(value: ValueReport): string {
   for (const { exponent, count } of octaves) {
     if (exponent < lo) continue;
     const height = Math.max(2, (Math.log1p(count) / Math.log1p(most)) * room);
-    const out = exponent + 1 <= stepAt || exponent >= limitAt;
-    body += `<rect class="magnitude${out ? " out" : ""}" x="${n(x(exponent) + 0.5)}" y="${n(H.bottom - height)}" width="${n(perOctave - 1)}" height="${n(height)}"><title>2^${exponent} to 2^${exponent + 1}: ${short(count)} values</title></rect>`;
+    const kind = exponent >= limitAt ? " out" : exponent + 1 <= stepAt ? " lost" : "";
+    body += `<rect class="magnitude${kind}" x="${n(x(exponent) + 0.5)}" y="${n(H.bottom - height)}" width="${n(perOctave - 1)}" height="${n(height)}"><title>2^${exponent} to 2^${exponent + 1}: ${short(count)} values</title></rect>`;
   }
   body += `<line class="axis" x1="${H.left}" x2="${H.width - H.right}" y1="${H.bottom}" y2="${H.bottom}"/>`;
   for (const [at, text, anchor] of [

@@ -24,7 +24,7 @@ code { overflow-wrap: anywhere; }
 .unseen { position: absolute; clip-path: inset(50%); width: 1px; height: 1px; overflow: hidden; }
 header .quiet { font-size: .85rem; margin: .25rem 0 1.25rem; max-width: none; }
 .warning { border-left: 4px solid var(--fair); background: var(--card); padding: .6rem 1rem; margin: 0 0 1rem; max-width: none; border-radius: 0 8px 8px 0; }
-.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(170px, 1fr)); gap: .75rem; margin: 0 0 1rem; }
+.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: .75rem; margin: 0 0 1rem; }
 .tiles > div { background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: .7rem .95rem; min-width: 0; }
 .tiles dt { font-size: .8rem; }
 .tiles dd { margin: 0; font-size: 1.35rem; font-weight: 600; letter-spacing: -.01em; overflow-wrap: anywhere; }
@@ -44,7 +44,7 @@ svg .power { font-size: 9px; }
 .bar.gas { fill: var(--gas); } .bar.bytes { fill: var(--bytes); }
 a:hover .bar, a:hover .dot { opacity: .6; }
 .held { fill: var(--held); } .limit { stroke: var(--accent); stroke-dasharray: 3 3; }
-.magnitude { fill: var(--quiet); fill-opacity: .75; } .magnitude.out { fill: var(--bad); fill-opacity: 1; }
+.magnitude { fill: var(--quiet); fill-opacity: .75; } .magnitude.lost { fill-opacity: .3; } .magnitude.out { fill: var(--bad); fill-opacity: 1; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-size: .84rem; font-variant-numeric: tabular-nums; }
 th, td { padding: .34rem .55rem; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line); white-space: nowrap; }
@@ -54,6 +54,8 @@ th[scope=row] { font-weight: 500; white-space: normal; overflow-wrap: anywhere; 
 th[scope=row] .operator { font-weight: 400; font-size: .78rem; margin-right: .4rem; }
 #layers th[scope=row] .operator { padding-left: 1.05rem; }
 #layers .node { padding-left: 1.05rem; display: block; }
+.worst th[scope=row] { max-width: 30rem; min-width: 16rem; }
+.worst th[scope=row] a { text-decoration: none; } .worst th[scope=row] a:hover { text-decoration: underline; }
 .tag { font-size: .7rem; font-weight: 600; color: var(--accent); border: 1px solid currentColor; border-radius: 4px; padding: 0 .3rem; }
 tbody:target > tr:first-child > * { background: var(--held); }
 tbody:hover > tr:first-child > * { background: var(--stripe); }

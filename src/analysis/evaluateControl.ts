@@ -15,7 +15,7 @@ export interface Frame {
 }
 
 /** A loop that goes on for longer is taken to have no end. */
-const MAX_ITERATIONS = 1_000_000;
+const MAX_ITERATIONS = 65_536;
 
 /** Runs If, Loop or Scan with the values of `frame` around it. */
 export function evaluateControl(node: GraphNode, frame: Frame): ConstantTensor[] {

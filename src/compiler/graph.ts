@@ -116,12 +116,18 @@ export type Attribute = {
   [T in AttributeType]: { readonly type: T; readonly value: AttributeValues[T] };
 }[AttributeType];
 
+/** @throws CompileError where a model has fractions in the place of integers */
+function wholeNumber(value: number | bigint): bigint {
+  if (typeof value === "bigint" || Number.isInteger(value)) return BigInt(value);
+  throw new CompileError("BadAttribute", `${String(value)} stands where an integer is needed`);
+}
+
 /** Attribute constructors, for passes and tests. */
 export const attribute = {
-  int: (value: number | bigint): Attribute => ({ type: "int", value: BigInt(value) }),
+  int: (value: number | bigint): Attribute => ({ type: "int", value: wholeNumber(value) }),
   ints: (value: readonly (number | bigint)[]): Attribute => ({
     type: "ints",
-    value: value.map((v) => BigInt(v)),
+    value: value.map(wholeNumber),
   }),
   float: (value: number): Attribute => ({ type: "float", value }),
   floats: (value: readonly number[]): Attribute => ({ type: "floats", value }),

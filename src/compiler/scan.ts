@@ -16,6 +16,9 @@ const UNKNOWN: ValueInfo = { elementType: undefined, shape: undefined };
 /** Where a Slice that runs backwards ends, whatever the size of its axis. */
 const BEFORE_START = -0x7fffffff;
 
+/** Each member of a batch gets a copy of the body. */
+const MAX_BATCH = 1024;
+
 /** A sequence that a Scan reads, or one that it writes. */
 interface Sequence {
   readonly name: string;
@@ -49,8 +52,12 @@ export function expandScan(view: NodeView, probe: (body: Graph) => void): GraphN
   const count = intAttribute(node, "num_scan_inputs");
   if (body === undefined || count === undefined)
     throw view.error("BadAttribute", "body and num_scan_inputs must be there");
+  const old = view.opset < 9;
+  // Operator set 8 has the lengths in front.
+  if (count < 1 || count > node.inputs.length - (old ? 1 : 0) || body.inputs.length < count)
+    throw view.error("BadAttribute", `num_scan_inputs is ${String(count)}, which does not fit`);
   const writer = new ScanWriter(view);
-  if (view.opset < 9) expandBatch(view, writer, body, count);
+  if (old) expandBatch(view, writer, body, count);
   else writer.loop(formOf(view, body, count, probe));
   return writer.nodes;
 }
@@ -130,6 +137,8 @@ function expandBatch(view: NodeView, writer: ScanWriter, body: Graph, count: num
   const batch = view.shape(1)?.[0];
   if (typeof batch !== "number")
     throw view.error("OpenDimension", "the size of the batch must be known; pin it with --dim");
+  if (batch > MAX_BATCH)
+    throw view.error("TooLarge", `a batch of ${String(batch)} is more than ${String(MAX_BATCH)}`);
   const directions = intsAttribute(node, "directions");
   const results = node.outputs.map((): string[] => []);
   for (let b = 0; b < batch; b++) {

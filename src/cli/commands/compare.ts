@@ -76,6 +76,14 @@ export function addCompare(program: Command, terminal: Terminal): void {
         instance.dispose();
       }
       terminal.out(flags.json ? json(comparison) : describe(comparison));
+      if (comparison.engine !== undefined)
+        warn(terminal, "onnxruntime did not compute the floats, our own evaluator did");
+      for (const [name, count] of Object.entries(comparison.clippedInputs)) {
+        warn(
+          terminal,
+          `${grouped(count)} elements of input "${name}" are beyond the calibrated range and were clipped`,
+        );
+      }
       for (const [name, { notFinite }] of Object.entries(comparison.outputs)) {
         if (notFinite === 0) continue;
         warn(

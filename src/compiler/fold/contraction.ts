@@ -1,3 +1,4 @@
+import { CompileError } from "../../core/errors.js";
 import { isFloat } from "../graph.js";
 import type { ConstantTensor } from "../graph.js";
 import type { NodeView } from "../shapes/nodeView.js";
@@ -28,7 +29,21 @@ export function fromNumbers(out: KnownInfo, data: Float64Array): ConstantTensor 
   return { ...out, data: integers };
 }
 
-/** numpy's matmul, in doubles. */
+/** Products of one operator; more would take minutes, and only hostile models have them. */
+const MAX_PRODUCTS = 0x1000000000;
+
+function checkProducts(count: number): void {
+  if (count <= MAX_PRODUCTS) return;
+  throw new CompileError(
+    "TooLarge",
+    `an operator has ${String(count)} products, which is too many`,
+  );
+}
+
+/**
+ * numpy's matmul, in doubles.
+ * @throws CompileError `TooLarge` when it has too many products
+ */
 export function matmul(a: Numbers, b: Numbers, out: readonly number[]): Float64Array {
   const aDims = a.dims.length === 1 ? [1, ...a.dims] : a.dims;
   const bDims = b.dims.length === 1 ? [...b.dims, 1] : b.dims;
@@ -36,6 +51,7 @@ export function matmul(a: Numbers, b: Numbers, out: readonly number[]): Float64A
   const n = bDims.at(-1) ?? 1;
   const matrixAxes = (a.dims.length === 1 ? 0 : 1) + (b.dims.length === 1 ? 0 : 1);
   const batch = out.slice(0, out.length - matrixAxes);
+  checkProducts(countOf(out) * k);
   const result = new Float64Array(countOf(out));
   const bOffsets = new Float64Array(countOf(batch));
   walk(batch, broadcastStrides(bDims.slice(0, -2), batch), 0, (i, at) => (bOffsets[i] = at));
@@ -96,6 +112,7 @@ export function convolve(
   const positions = out.slice(2);
   const window = { ...slidingOf(view, size.length), kernel };
   const taps = tapsOf(kernel);
+  checkProducts(countOf(out) * perGroup * taps.length);
   const runs = taps.map((tap) => runsOfTap(window, tap, positions, size));
   const [inSize, outSize] = [countOf(size), countOf(positions)];
   const filtersPerGroup = filters / view.int("group", 1);
@@ -147,6 +164,7 @@ const convTranspose: Folder = ([x, w, bias], view, out) => {
   const [, perGroup = 1, ...kernel] = w.dims;
   const window = { ...slidingOf(view, size.length), kernel };
   const taps = tapsOf(kernel);
+  checkProducts(countOf(x.dims) * perGroup * taps.length);
   const spatial = out.dims.slice(2);
   const runs = taps.map((tap) => runsOfTap(window, tap, size, spatial));
   const [inSize, outSize] = [countOf(size), countOf(spatial)];

@@ -1,5 +1,4 @@
-import { CompileError } from "../../core/errors.js";
-import { attribute, describeNode, elementCount, nodeError, operatorName } from "../graph.js";
+import { attribute, elementCount, nodeError, operatorName } from "../graph.js";
 import type { ConstantTensor, Graph, GraphNode, Shape, ValueInfo } from "../graph.js";
 import { normaliseNode } from "../normalise.js";
 import { clampSlice } from "../normalise/movementNormalisers.js";
@@ -111,6 +110,16 @@ function closeSlice(node: GraphNode, declared: Shape, x: ConstantTensor | undefi
 
 /** Computes a node whose parameters are all attributes; false where there is no way. */
 function evaluateStatic(node: GraphNode, scope: Scope, functions: Functions): boolean {
+  try {
+    return evaluateChecked(node, scope, functions);
+  } catch (error) {
+    // Operands whose types or sizes do not go together, which shape rules let pass.
+    if (!(error instanceof RangeError || error instanceof TypeError)) throw error;
+    throw nodeError("NotEvaluated", node, `cannot be computed in floats: ${error.message}`);
+  }
+}
+
+function evaluateChecked(node: GraphNode, scope: Scope, functions: Functions): boolean {
   const { graph } = scope;
   const view = new NodeView(node, scope);
   const name = operatorName(node);
@@ -151,18 +160,20 @@ function outputInfo(
   const closed = (shape: Shape): boolean => elementCount(shape) !== undefined;
   const shape =
     [inferred?.shape, declared.shape].find(closed) ?? derived(view, node, declared.shape);
-  // Nobody asks for it, but the order counts.
-  if (output === "")
-    return { elementType: elementType ?? "float32", dims: (shape ?? []) as number[] };
-  const count = elementCount(shape);
-  if (elementType === undefined || count === undefined) return undefined;
+  const count = elementCount(shape) ?? 0;
   if (count > MAX_ELEMENTS) {
-    throw new CompileError(
+    throw nodeError(
       "TooLarge",
-      `${describeNode(node)}: its result has ${String(count)} elements, more than ${String(MAX_ELEMENTS)}`,
-      { name: node.name },
+      node,
+      `its result has ${String(count)} elements, more than ${String(MAX_ELEMENTS)}`,
     );
   }
+  const sizes = shape?.filter((dim) => typeof dim === "number" && dim >= 0);
+  const known = shape !== undefined && sizes?.length === shape.length;
+  // Nobody asks for it, but the order counts.
+  if (output === "")
+    return { elementType: elementType ?? "float32", dims: known ? (shape as number[]) : [] };
+  if (elementType === undefined || !known) return undefined;
   return { elementType, dims: shape as number[] };
 }
 

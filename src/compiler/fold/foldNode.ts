@@ -2,6 +2,7 @@ import { elementCount, operatorName } from "../graph.js";
 import type { ConstantTensor, ValueInfo } from "../graph.js";
 import type { NodeView } from "../shapes/nodeView.js";
 import { EXACT_FUNCTIONS } from "./folder.js";
+import type { FoldInputs } from "./folder.js";
 import { FOLDERS, SHAPERS } from "./folders.js";
 
 /**
@@ -29,6 +30,22 @@ export function foldNode(view: NodeView, info: ValueInfo): ConstantTensor | unde
   const cost = inputs.reduce((most, t) => Math.max(most, t?.data.length ?? 0), count ?? 0);
   if (cost > budget.elements) return undefined;
   budget.elements -= cost;
+  try {
+    return computed(view, info, inputs);
+  } catch (error) {
+    // Operands whose types or sizes do not go together: whoever reads the node says so.
+    if (error instanceof RangeError || error instanceof TypeError) return undefined;
+    throw error;
+  }
+}
+
+function computed(
+  view: NodeView,
+  { elementType, shape }: ValueInfo,
+  inputs: FoldInputs,
+): ConstantTensor | undefined {
+  const name = operatorName(view.node);
+  const [folder, shaper] = [FOLDERS.get(name), SHAPERS.get(name)];
   const context = { outs: [], functions: EXACT_FUNCTIONS };
   if (shaper !== undefined) return shaper(inputs, view, context)?.[0];
   if (folder === undefined || elementType === undefined) return undefined;

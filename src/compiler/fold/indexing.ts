@@ -122,7 +122,7 @@ function update(view: NodeView, x: ConstantTensor): (old: unknown, next: unknown
 
 const scatterElements: Folder = ([x, indices, updates], view, out) => {
   if (x === undefined || indices === undefined || updates === undefined) return undefined;
-  if (x.elementType === "string") return undefined;
+  if (x.elementType === "string" || updates.elementType !== x.elementType) return undefined;
   const data = (x.data as Float64Array).slice();
   const write = update(view, x);
   alongAxis(view, indices, x.dims, view.int("axis", 0), (i, offset) => {
@@ -133,7 +133,7 @@ const scatterElements: Folder = ([x, indices, updates], view, out) => {
 
 const scatterND: Folder = ([x, indices, updates], view, out) => {
   if (x === undefined || indices === undefined || updates === undefined) return undefined;
-  if (x.elementType === "string") return undefined;
+  if (x.elementType === "string" || updates.elementType !== x.elementType) return undefined;
   const data = (x.data as Float64Array).slice();
   const write = update(view, x);
   const run = countOf(x.dims.slice(indices.dims.at(-1) ?? 1));

@@ -1,3 +1,4 @@
+import { CompileError } from "../../core/errors.js";
 import type { NodeView } from "../shapes/nodeView.js";
 import { countOf, stridesOf } from "./arrays.js";
 
@@ -64,8 +65,16 @@ export function runsOfTap(
   return runs;
 }
 
-/** All taps of a kernel, in row-major order. */
+/** No model slides a larger window; a hostile one would fill the memory with its taps. */
+const MAX_TAPS = 1 << 20;
+
+/**
+ * All taps of a kernel, in row-major order.
+ * @throws CompileError `TooLarge` when there are too many
+ */
 export function tapsOf(kernel: readonly number[]): number[][] {
+  if (countOf(kernel) > MAX_TAPS)
+    throw new CompileError("TooLarge", `a window of [${kernel.join(", ")}] is too large`);
   const strides = stridesOf(kernel);
   return Array.from({ length: countOf(kernel) }, (_, i) =>
     kernel.map((size, axis) => Math.floor(i / strides[axis]!) % size),

@@ -5,6 +5,7 @@ import { expandControl, resolveBodies } from "./controlFlow.js";
 import { FOLDING_BUDGET } from "./fold/arrays.js";
 import { foldNode } from "./fold/foldNode.js";
 import { normaliseNode } from "./normalise.js";
+import { expandAttention } from "./normalise/attentionExpansions.js";
 import { expandContrib } from "./normalise/contribExpansions.js";
 import { inferContents } from "./shapes/contents.js";
 import { MAX_RANK, NodeView } from "./shapes/nodeView.js";
@@ -34,7 +35,8 @@ export function resolve(graph: Graph, outer?: Scope): void {
       continue;
     }
     const given = new NodeView(node, scope);
-    const expanded = expandControl(given, resolve) ?? expandContrib(given);
+    const expanded =
+      expandControl(given, resolve) ?? expandContrib(given) ?? expandAttention(given);
     if (expanded !== undefined) {
       queue.push(...expanded.reverse());
       continue;

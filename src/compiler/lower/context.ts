@@ -397,7 +397,8 @@ export class LoweringContext {
     );
     const width = this.#wide.has(name) ? WIDE : quantised ? SINGLE : this.profile.activation;
     const limit = limitOf(width);
-    const range = this.rangeOf(name);
+    const seen = this.rangeOf(name);
+    const range = seen === undefined ? undefined : this.#masks.range(name, seen);
     const greatest =
       range === undefined ? 1 : Math.max(Math.abs(range.min), Math.abs(range.max)) || 1;
     // With bits to spare, steps are powers of two: whole numbers and halves are held exactly.

@@ -48,7 +48,7 @@ export class ScoreMasks {
       return { ...range, min: least, channels: [] };
     }
     // Calibration may have seen no masked place; its formats must have room for one all the same.
-    if (Math.abs(range.min) < MASKED && this.#isMaskProduct(name) && this.#joinsScores(name))
+    if (Math.abs(range.min) < MASKED && this.#mayMask(name, range) && this.#joinsScores(name))
       return { ...range, min: -MASKED, channels: [] };
     return range;
   }
@@ -84,6 +84,12 @@ export class ScoreMasks {
     if (this.#graph.graph.outputs.includes(name)) return false;
     const readers = this.#graph.consumersOf(name);
     return readers.length > 0 && readers.every((node) => node.domain === "" && accept(node));
+  }
+
+  /** An input of which only zeros were finite, or what only a mask is made by. */
+  #mayMask(name: string, { min, max }: TensorRange): boolean {
+    if (this.#graph.graph.inputs.includes(name)) return min === 0 && max === 0;
+    return this.#isMaskProduct(name);
   }
 
   /** A product with a constant that nothing but a mask has, moved or not. */

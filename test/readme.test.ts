@@ -150,6 +150,8 @@ describe("the operators", () => {
       .node(op, ["n"], ["w"])
       .node("Add", ["x", "w"], ["y"]);
   const rewritten: Record<string, () => ModelBuilder> = {
+    Attention: () => on("Attention", "x", "z", "z"),
+    RotaryEmbedding: () => on("RotaryEmbedding", "x", "c", "c").constant("c", floats(1, 6, 3)),
     GlobalLpPool: () => on("GlobalLpPool", "x"),
     Einsum: () => model().node("Einsum", ["x", "z"], ["y"], { equation: "ncij,ncjk->nik" }),
     Col2Im: () =>

@@ -102,7 +102,8 @@ function differenceOf(name, expected, output, tolerance) {
   let worst = 0;
   let at = 0;
   for (let i = 0; i < data.length; i++) {
-    const error = Number.isFinite(data[i]) ? Math.abs(data[i] - got[i]) : Infinity;
+    // What is not finite in floats is no number here: `hasNonFinite` tells such cases apart.
+    const error = Number.isFinite(data[i]) ? Math.abs(data[i] - got[i]) : 0;
     if (!(error <= worst)) [worst, at] = [error, i];
   }
   const relative = worst === 0 ? 0 : worst / greatest;
@@ -130,7 +131,13 @@ async function runCase(folder) {
         const outputs = await run(bytes, sample, pins);
         let reason = outputs instanceof Error ? outputs.message : undefined;
         reason ??= firstDifference(expected, outputs, tolerance);
-        if (reason === undefined) outcomes.push({ precision, status: "pass" });
+        if (reason === undefined && hasNonFinite(given))
+          outcomes.push({
+            precision,
+            status: "notFinite",
+            reason: "the model gives NaN or infinities",
+          });
+        else if (reason === undefined) outcomes.push({ precision, status: "pass" });
         else if (await agreesWithRuntime(model, sample, outputs, tolerance))
           outcomes.push({ precision, status: "disputed", reason: `as onnxruntime, but ${reason}` });
         else outcomes.push({ precision, status: "wrong", reason });
@@ -142,6 +149,13 @@ async function runCase(folder) {
     }
   }
   throw refusal;
+}
+
+/** Whether floats are expected that no integer stands for; the others were compared. */
+function hasNonFinite(tensors) {
+  return tensors.some(
+    ({ elementType, data }) => !INTEGER.test(elementType) && data.some((x) => !Number.isFinite(x)),
+  );
 }
 
 /** The outputs by name; the trap where there is one. */
@@ -208,8 +222,9 @@ const summaries = precisions.map((precision) => {
   const count = (status) => own.filter((outcome) => outcome.status === status).length;
   const pinned = own.filter(({ status, pins }) => status === "pass" && pins.length > 0).length;
   const [pass, disputed, refused] = ["pass", "disputed", "refused"].map(count);
+  const notFinite = count("notFinite");
   const [wrong, crash] = ["wrong", "crash"].map(count);
-  return { precision, cases: own.length, pass, pinned, disputed, refused, wrong, crash };
+  return { precision, cases: own.length, pass, pinned, disputed, notFinite, refused, wrong, crash };
 });
 if (flags.json) console.log(JSON.stringify({ summaries, results }));
 else for (const summary of summaries) console.log(JSON.stringify(summary));
@@ -226,14 +241,25 @@ function table() {
     "booleans exactly, reals within a part of the greatest magnitude of the output. Each case is",
     "calibrated on its own inputs. _Pinned_: passed with inputs that say shapes, axes or sizes given",
     "when compiling (`--pin`). _Disputed_: the result is onnxruntime's, the suite's is another.",
+    "_Not finite_: floats give NaN or infinities, which fixed point has not; the rest is right.",
     "",
-    "| precision | tolerance | tests | passed | of these pinned | disputed | refused | wrong |",
-    "| --- | --- | --- | --- | --- | --- | --- | --- |",
+    "| precision | tolerance | tests | passed | of these pinned | disputed | not finite | refused | wrong |",
+    "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
   ];
   for (const s of summaries) {
     const tolerance = String(TOLERANCES[s.precision]);
     const bad = s.wrong + s.crash;
-    const cells = [s.precision, tolerance, s.cases, s.pass, s.pinned, s.disputed, s.refused, bad];
+    const cells = [
+      s.precision,
+      tolerance,
+      s.cases,
+      s.pass,
+      s.pinned,
+      s.disputed,
+      s.notFinite,
+      s.refused,
+      bad,
+    ];
     lines.push(`| ${cells.join(" | ")} |`);
   }
   const [first] = precisions;
@@ -243,6 +269,7 @@ function table() {
     for (const [status, title] of [
       ["wrong", "Wrong"],
       ["disputed", "Disputed"],
+      ["notFinite", "Not finite"],
     ]) {
       const own = outcomes.filter((o) => o.precision === precision && o.status === status);
       if (own.length > 0)

@@ -141,9 +141,21 @@ const argument: Normaliser = (view) => {
   return undefined;
 };
 
+/** Before operator set 7 a slope of one axis ran over the channels, axis 1. */
+const prelu: Normaliser = (view) => {
+  const [x, slope] = [view.shape(0), view.shape(1)];
+  const channels = slope?.[0];
+  if (view.opset >= 7 || x === undefined || slope?.length !== 1 || channels === 1) return undefined;
+  const shape: Dim[] = [channels ?? 1, ...new Array<number>(Math.max(x.length - 2, 0)).fill(1)];
+  const info = { elementType: view.elementType(1), shape };
+  const aligned = addedNode(view, "slope", "Reshape", [view.name(1)], {}, info);
+  view.node.inputs[1] = aligned.outputs[0] ?? "";
+  return [aligned, view.node];
+};
+
 const REDUCTIONS =
   "ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumSquare";
-const BINARY = "Add Sub Mul Div Pow And Or Xor Equal Greater Less PRelu";
+const BINARY = "Add Sub Mul Div Pow And Or Xor Equal Greater Less";
 
 function all(names: string, normaliser: Normaliser): Record<string, Normaliser> {
   return Object.fromEntries(names.split(" ").map((name) => [name, normaliser]));
@@ -157,4 +169,5 @@ export const ELEMENTWISE_NORMALISERS: Readonly<Record<string, Normaliser>> = {
   ...all("ArgMax ArgMin", argument),
   Clip: clip,
   Dropout: dropout,
+  PRelu: prelu,
 };

@@ -446,12 +446,34 @@ export class LoweringContext {
 
   #widthFor(name: string): Profile["activation"] {
     if (this.#wide.has(name) || this.#isScale(name)) return WIDE;
+    if (this.isSpectrum(name)) return SINGLE;
     const consumers = this.consumersOf(name);
     const onlyContractions =
       consumers.length > 0 &&
       !this.graph.outputs.includes(name) &&
       consumers.every((node) => this.#reachesOnlyContractions(node, name));
     return onlyContractions ? this.profile.contractionInput : this.profile.activation;
+  }
+
+  /**
+   * Whether a value is the magnitude of a spectrum, moved at most: what is quiet in it counts as
+   * much as what is loud, also in the products that read it.
+   */
+  isSpectrum(name: string): boolean {
+    const node = this.producerOf(name);
+    if (node?.domain !== "") return false;
+    const from = node.inputs[0]!;
+    if (node.opType === "Sqrt") return this.#isPower(from);
+    return PRESERVING.has(node.opType) && this.isSpectrum(from);
+  }
+
+  /** A square, or a sum of them. */
+  #isPower(name: string): boolean {
+    const node = this.producerOf(name);
+    if (node?.domain !== "") return false;
+    const [a = "", b = ""] = node.inputs;
+    if (node.opType === "Mul") return a === b;
+    return node.opType === "Add" && this.#isPower(a) && this.#isPower(b);
   }
 
   /** One number that is computed when running scales a tensor: its rounding is that of all of it. */

@@ -5,7 +5,7 @@ import type { GraphNode } from "../graph.js";
 import { floatAttribute, intAttribute, nodeError } from "../graph.js";
 import type { LoweringContext } from "./context.js";
 import { pairedDtypes } from "./dtypes.js";
-import { limitOf } from "./profile.js";
+import { limitOf, SINGLE } from "./profile.js";
 import type { Format, Real } from "./real.js";
 import { format, identityAxes, mapScale, maxScale } from "./real.js";
 import { roundScale } from "./scale.js";
@@ -39,7 +39,7 @@ export function contractionInput(
   channelAxis?: number,
   name?: string,
 ): Real {
-  const { contractionInput: width } = ctx.profile;
+  const width = name !== undefined && ctx.isSpectrum(name) ? SINGLE : ctx.profile.contractionInput;
   const { scale } = x.format;
   const foldable = typeof scale === "number" || scale.axis === channelAxis;
   const wanted = width.dtype;

@@ -9,8 +9,7 @@ import { sqnrDb } from "../support/compiler/operatorCase.js";
  * calibrated on the samples it is tested on. The bounds are signal to noise in dB. Normal values
  * reach some 4 times their root mean square: with a headroom of 2 in 16 bits a rounding is 83 dB
  * down, with weights of 12 bits and a function that narrows its argument no less than 60 is left;
- * 8 bits without headroom round at 41 dB, twice, and functions amplify that. Tables of fx32 take
- * arguments of 16 bits.
+ * 8 bits without headroom round at 41 dB, twice, and functions amplify that.
  */
 const BOUND = { fx16: 60, fx16w8: 34, fx8: 28, fx32: 72 } as const;
 

@@ -62,20 +62,21 @@ export async function choosePlan(
   let done = 0;
   const progress = (): void => options.onTrial?.(++done, total);
   progress();
+  const target = options.targetSqnrDb + MARGIN_DB;
+  const allowed = bench.signal.map((s) => s / 10 ** (target / 10));
+  const room = allowed.map((n, i) => n - full.noise[i]!);
+  // Where 16 bits miss it already, nothing is left to give away.
+  const measured = room.every((n) => n >= 0) ? candidates : [];
   const costs: Cost[] = [];
-  for (const report of candidates) {
+  for (const report of measured) {
     const { noise } = await bench.measure({ ...base, weightBits: { [report.node]: 8 } });
     costs.push({ report, noise: noise.map((n, i) => Math.max(n - full.noise[i]!, 0)) });
     progress();
   }
-  const target = options.targetSqnrDb + MARGIN_DB;
-  const allowed = bench.signal.map((s) => s / 10 ** (target / 10));
-  const room = allowed.map((n, i) => n - full.noise[i]!);
-
   // Costs add up roughly: the share of the room that may be planned is found by trying.
   let [low, high] = [0, 8];
   let best = { plan: base, trial: full };
-  for (let round = 0; round < ROUNDS; round++) {
+  for (let round = 0; round < ROUNDS && costs.length > 0; round++) {
     const share = round === 0 ? 1 : (low + high) / 2;
     const plan = {
       ...base,

@@ -90,6 +90,16 @@ describe("aivm", () => {
         ["compile", at("model.onnx"), "--samples", "a", "--calibration", "b"],
         /cannot be used with/,
       ],
+      [["compile", at("model.onnx"), "--precision", "auto"], /give --samples PATH/],
+      [["compile", at("model.onnx"), "--target-sqnr", "30"], /is for --precision auto/],
+      [
+        ["compile", at("model.onnx"), "--precision", "auto", "--target-sqnr", "0"],
+        /above 0 and up to 200/,
+      ],
+      [
+        ["compile", at("model.onnx"), "--precision", "fx8", "--plan", "p.json"],
+        /cannot be used with --plan/,
+      ],
       [["calibrate", at("model.onnx")], /--samples.*\nTry `aivm calibrate --help`/],
       [["compile", "--samples", "a", at("model.onnx")], /'MODEL\.onnx'(.*\n)+.*go before --input/],
     ];
@@ -392,6 +402,82 @@ describe("aivm compile, run and compare", () => {
     );
     expect(narrow.code).toBe(0);
     expect(await readFile(at("fx8.aivm"))).not.toEqual(await readFile(at("file.aivm")));
+  });
+
+  it("chooses bits by measurement, writes the plan, and compiles from it to the same bytes", async () => {
+    const chosen = await aivm(
+      ...["compile", at("model.onnx"), "--precision", "auto", "--target-sqnr", "25"],
+      ...["-o", at("auto.aivm"), "--json", "--samples", at("samples")],
+    );
+    expect(chosen).toMatchObject({ code: 0, err: "" });
+    expect(JSON.parse(chosen.out)).toMatchObject({
+      precision: "fx16",
+      plan: {
+        file: at("model.plan.json"),
+        eightBitWeights: 1,
+        roundedWeights: 1,
+        chosen: { targetSqnrDb: 25, reached: true },
+      },
+    });
+    const plan = (await readJson(at("model.plan.json"))) as { weightBits: object };
+    expect(Object.values(plan.weightBits)).toEqual([8]);
+    const read = await aivm(
+      ...["compile", at("model.onnx"), "--plan", at("model.plan.json"), "-o", at("planned.aivm")],
+      ...["--samples", at("samples")],
+    );
+    expect(read).toMatchObject({ code: 0, err: "" });
+    expect(read.out).toMatch(/plan +.*model\.plan\.json: 8 bits for 1 of 1 weight\n/);
+    expect(await readFile(at("planned.aivm"))).toEqual(await readFile(at("auto.aivm")));
+  });
+
+  it("warns when not even 16 bits reach the target, and compiles with these", async () => {
+    const { code, out, err } = await aivm(
+      ...["compile", at("model.onnx"), "--precision", "auto", "--target-sqnr", "190"],
+      ...["-o", at("most.aivm"), "--plan", at("most.json"), "--samples", at("samples")],
+    );
+    expect(code).toBe(0);
+    expect(err).toMatch(
+      /^warning: the target of 190 dB is not reached: the worst output has \d+\.\d dB/,
+    );
+    expect(out).toMatch(/most\.json: 8 bits for 0 of 1 weight/);
+    expect(await readJson(at("most.json"))).toMatchObject({ precision: "fx16", weightBits: {} });
+  });
+
+  it("refuses plans that are damaged or another model's", async () => {
+    await writeFile(at("damaged.json"), "{}");
+    const plan = { version: 1, model: "0".repeat(64), precision: "fx16", weightBits: {} };
+    await writeFile(at("foreign.json"), JSON.stringify(plan));
+    for (const [file, says] of [
+      ["damaged.json", /damaged\.json is no plan file: version undefined is unknown/],
+      ["foreign.json", /made for model 0{64}.*--precision auto/],
+      ["absent.json", /absent\.json does not exist/],
+    ] as const) {
+      const ended = await aivm(
+        ...["compile", at("model.onnx"), "--plan", at(file), "--samples", at("samples")],
+      );
+      expect(ended).toMatchObject({ code: 1, out: "" });
+      expect(ended.err).toMatch(says);
+    }
+  });
+
+  it("writes a report as a page or as JSON, with errors where there are samples", async () => {
+    const compile = (...args: string[]) =>
+      aivm("compile", at("model.onnx"), "-o", at("reported.aivm"), ...args);
+    expect(
+      (await aivm("calibrate", at("model.onnx"), "-o", at("r.json"), "--samples", at("samples")))
+        .code,
+    ).toBe(0);
+    const page = (name: string) => readFile(at(name), "utf8");
+    expect((await compile("--report", at("a.html"), "--samples", at("samples"))).code).toBe(0);
+    expect((await compile("--report", at("b.html"), "--calibration", at("r.json"))).code).toBe(0);
+    const both = ["--calibration", at("r.json"), "--samples", at("samples")];
+    expect((await compile("--report", at("c.html"), ...both)).code).toBe(0);
+    expect((await compile("--report", at("d.json"), "--samples", at("samples"))).code).toBe(0);
+    expect(await page("a.html")).toMatch(/^<!doctype html>[^]*over 4 samples[^]*<\/html>\n$/);
+    expect(await page("b.html")).toContain("Errors were not measured: give <code>--samples");
+    expect(await page("c.html")).toBe(await page("a.html"));
+    const { tensors } = (await readJson(at("d.json"))) as { tensors: { name: string }[] };
+    expect(tensors.map(({ name }) => name)).toContain("x");
   });
 
   it("warns loudly when samples are made up, and says so in the calibration", async () => {

@@ -12,6 +12,13 @@ function both(text: string, inputs: Record<string, HostIntegers>) {
   const estimate = instance.estimateGas(shapes);
   const alone = estimateGas(parseAssembly(`aivm isa=1 gas=1\n${text}`), shapes);
   expect(alone).toEqual(estimate);
+  const module = parseAssembly(`aivm isa=1 gas=1\n${text}`);
+  const split = estimateGas(module, shapes, { byInstruction: true });
+  expect(split).toMatchObject(estimate);
+  if (split.kind !== "unknown") {
+    expect(split.byInstruction).toHaveLength(module.functions[0]!.body.length);
+    expect(split.byInstruction!.reduce((a, b) => a + b)).toBe(split.gas);
+  }
   instance.dispose();
   return { used: BigInt(gasUsed), status, estimate };
 }

@@ -42,8 +42,12 @@ export function reportTensor(
   };
 }
 
+const FLOAT32_ROUNDING = 1 / 0x800000;
+
 function clippedValues(range: TensorRange, [lo, hi]: readonly [number, number]): number {
-  if (range.min >= lo && range.max <= hi) return 0;
+  // Ranges are of float32: what its rounding moves past a limit is not clipped.
+  const slack = Math.max(Math.abs(lo), Math.abs(hi)) * FLOAT32_ROUNDING;
+  if (range.min >= lo - slack && range.max <= hi + slack) return 0;
   const view = new DataView(new ArrayBuffer(4));
   let clipped = 0;
   for (const [bin, count] of range.histogram) {

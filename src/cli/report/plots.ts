@@ -3,6 +3,7 @@ import type { ValueReport } from "../../analysis/report/compilationReport.js";
 import { ZERO_EXPONENT } from "../../analysis/report/magnitudes.js";
 import type { LayerRow } from "./layerRow.js";
 import { grade } from "./layerRow.js";
+import { bytes, counted } from "../format.js";
 import { EXACT_DB, decibels, escaped, percent, short } from "./markup.js";
 
 const WIDTH = 1120;
@@ -95,14 +96,14 @@ export function barPlot(
   const total = sizes.reduce((a, b) => a + b, 0);
   const most = sizes.reduce((a, b) => Math.max(a, b), 0);
   const columns = new Columns(rows.length);
-  const unit = kind === "bytes" ? "B" : "";
+  const sized = kind === "bytes" ? bytes : short;
   let body = gridline(bottom, "0");
-  if (most > 0) body += gridline(top, `${short(most)}${unit}`);
+  if (most > 0) body += gridline(top, sized(most));
   rows.forEach((row, i) => {
     const size = sizes[i]!;
     if (size === 0) return;
     const height = Math.max(1, (size / most) * (bottom - top));
-    const text = `${nameOf(row)}: ${short(size)}${unit === "" ? "" : ` ${unit}`}, ${percent(size / total)}`;
+    const text = `${nameOf(row)}: ${sized(size)}, ${percent(size / total)}`;
     const title = `<title>${escaped(text)}</title>`;
     const x = columns.centre(i) - columns.bar / 2;
     body += linked(
@@ -139,7 +140,7 @@ export function histogramPlot(value: ValueReport): string {
     if (exponent < lo) continue;
     const height = Math.max(2, (Math.log1p(count) / Math.log1p(most)) * room);
     const kind = exponent >= limitAt ? " out" : exponent + 1 <= stepAt ? " lost" : "";
-    body += `<rect class="magnitude${kind}" x="${n(x(exponent) + 0.5)}" y="${n(H.bottom - height)}" width="${n(perOctave - 1)}" height="${n(height)}"><title>2^${exponent} to 2^${exponent + 1}: ${short(count)} values</title></rect>`;
+    body += `<rect class="magnitude${kind}" x="${n(x(exponent) + 0.5)}" y="${n(H.bottom - height)}" width="${n(perOctave - 1)}" height="${n(height)}"><title>2^${exponent} to 2^${exponent + 1}: ${counted(count, "value")}</title></rect>`;
   }
   body += `<line class="axis" x1="${H.left}" x2="${H.width - H.right}" y1="${H.bottom}" y2="${H.bottom}"/>`;
   for (const [at, text, anchor] of [

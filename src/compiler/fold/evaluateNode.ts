@@ -1,5 +1,5 @@
-import { attribute, elementCount, nodeError, operatorName } from "../graph.js";
-import type { ConstantTensor, Graph, GraphNode, Shape, ValueInfo } from "../graph.js";
+import { attribute, elementCount, isFloat, nodeError, operatorName } from "../graph.js";
+import type { ConstantTensor, ElementType, Graph, GraphNode, Shape, ValueInfo } from "../graph.js";
 import { normaliseNode } from "../normalise.js";
 import { clampSlice } from "../normalise/movementNormalisers.js";
 import { NodeView } from "../shapes/nodeView.js";
@@ -35,7 +35,7 @@ export function evaluateNode(
   { declared, outputs, functions }: NodeEvaluation,
 ): (ConstantTensor | undefined)[] {
   const own = { ...node, attributes: new Map(node.attributes) };
-  const graph = scratchGraph(own, inputs, outputs);
+  const graph = scratchGraph(own, ofOneFloat(inputs), outputs);
   const scope: Scope = {
     graph,
     outer: undefined,
@@ -60,6 +60,18 @@ export function evaluateNode(
     }
   }
   return node.outputs.map((name) => (name === "" ? undefined : graph.initializers.get(name)));
+}
+
+const WIDTHS: readonly ElementType[] = ["float64", "float32", "float16", "bfloat16"];
+
+/** Passes drop casts between floats: where operands differ, the widest type counts. */
+function ofOneFloat(inputs: FoldInputs): FoldInputs {
+  const types = new Set(
+    inputs.flatMap((t) => (t && isFloat(t.elementType) ? [t.elementType] : [])),
+  );
+  const widest = WIDTHS.find((type) => types.has(type));
+  if (types.size < 2 || widest === undefined) return inputs;
+  return inputs.map((t) => (t && isFloat(t.elementType) ? { ...t, elementType: widest } : t));
 }
 
 function scratchGraph(node: GraphNode, inputs: FoldInputs, outputs: readonly ValueInfo[]): Graph {

@@ -84,13 +84,20 @@ function toFloat8(value: number, type: Float8): number {
   return value < 0 ? -rounded : rounded;
 }
 
-/** Rounds to a float type as an ONNX runtime does after every operator; `bool` needs nothing. */
-export function rounding(type: ElementType): (value: number) => number {
+/** Rounds to a float type, as a Cast does; `bool` needs nothing. */
+export function castRounding(type: ElementType): (value: number) => number {
   if (isFloat8(type)) return (value) => toFloat8(value, type);
-  if (type === "float32") return Math.fround;
   if (type === "float16") return (value) => float16ToNumber(numberToFloat16(value));
   if (type === "bfloat16") return toBfloat16;
-  return (value) => value;
+  return type === "float32" ? Math.fround : (value) => value;
+}
+
+/**
+ * Rounds a result as an ONNX runtime does after every operator. Narrower floats count as float32:
+ * passes drop casts, after which types no longer tell where a model rounds to them.
+ */
+export function rounding(type: ElementType): (value: number) => number {
+  return isFloat(type) && type !== "float64" ? Math.fround : (value) => value;
 }
 
 /** Whether elements are integers (`bool` is none). */

@@ -5,7 +5,7 @@ import type { NodeView } from "../shapes/nodeView.js";
 import { countOf, zeros } from "./arrays.js";
 import { convolve, fromNumbers, matmul, numbersWithShape } from "./contraction.js";
 import type { Numbers } from "./contraction.js";
-import { broadcastIndices, floatTensor, numbersOf } from "./folder.js";
+import { broadcastIndices, castRounding, floatTensor, numbersOf } from "./folder.js";
 import type { Folder, FoldInputs, KnownInfo } from "./folder.js";
 
 const LIMITS: Readonly<Partial<Record<ElementType, readonly [number, number]>>> = {
@@ -76,8 +76,9 @@ function quantised(
   const index = parameterIndices(scale, out.dims, axis, block);
   const [s, z] = [numbersOf(scale), zero && numbersOf(zero)];
   if (isFloat8(out.elementType)) {
-    const quotients = data.map((v, i) => Math.fround(v / s[index?.[i] ?? i]!));
-    return floatTensor(out.elementType, out.dims, quotients);
+    const round = castRounding(out.elementType);
+    const quotients = data.map((v, i) => round(Math.fround(v / s[index?.[i] ?? i]!)));
+    return { ...out, data: quotients };
   }
   if (limits === undefined || integers === undefined) return undefined;
   for (let i = 0; i < data.length; i++) {

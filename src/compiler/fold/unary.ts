@@ -4,7 +4,14 @@ import { expressionFunction } from "../evaluateExpression.js";
 import { expressionAttribute, isFloat } from "../graph.js";
 import type { ElementType } from "../graph.js";
 import { countOf, zeros } from "./arrays.js";
-import { elementAt, foldersFor, isInteger, rounding, storeInteger } from "./folder.js";
+import {
+  castRounding,
+  elementAt,
+  foldersFor,
+  isInteger,
+  rounding,
+  storeInteger,
+} from "./folder.js";
 import type { Folder } from "./folder.js";
 
 const INTEGER: Readonly<Record<string, (x: bigint) => bigint>> = {
@@ -62,7 +69,7 @@ const cast: Folder = ([a], _view, out) => {
   const { elementType: to } = out;
   const data = zeros(to, countOf(out.dims));
   if (a === undefined || data === undefined || a.elementType === "string") return undefined;
-  const round = rounding(to);
+  const round = castRounding(to);
   for (let i = 0; i < data.length; i++) {
     const value = elementAt(a, i);
     if (to === "bool") (data as Uint8Array)[i] = Number(value) === 0 ? 0 : 1;

@@ -6,7 +6,7 @@ import type { Dimension, Module, NamedDimension, Port, RealScale } from "../modu
 import { sha256 } from "../module/sha256.js";
 import { validateModule } from "../module/validate.js";
 import { GAS_VERSION, ISA_VERSION } from "../opcodes/index.js";
-import type { Calibration, TensorRange } from "./calibration.js";
+import type { Calibration } from "./calibration.js";
 import type { Emitted } from "./fixed/emit.js";
 import { emitFunction } from "./fixed/emit.js";
 import type { FixedValue } from "./fixed/fixedGraph.js";
@@ -112,8 +112,9 @@ export function compile(model: Uint8Array, options: CompileOptions): CompileResu
       `the calibration was made for model ${options.calibration.model}, this one is ${hash}; calibrate it again`,
     );
   }
+  checkRanges(options.calibration);
   const graph = importSupported(model, options);
-  const ctx = new LoweringContext(graph, plausible(options.calibration), profile, { plan });
+  const ctx = new LoweringContext(graph, options.calibration, profile, { plan });
   const states = findStates(graph, options.states);
   for (const [output, input] of Object.entries(states))
     if (isFloat(ctx.elementTypeOf(input))) ctx.holdState(output, input);
@@ -169,28 +170,19 @@ export function compile(model: Uint8Array, options: CompileOptions): CompileResu
   };
 }
 
-/** Beyond 2^±300 ratios of scales leave the range of doubles, and no model means what it says. */
-const GREATEST_RANGE = 2e90;
+/** Beyond these, ratios of scales leave the range of doubles, and no model means what it says. */
+const PLAUSIBLE = { least: 1e-150, greatest: 1e150 } as const;
 
-/** A calibration without ranges that no scale reaches; what is all but zero counts as zero. */
-function plausible(calibration: Calibration): Calibration {
-  const tensors = Object.entries(calibration.tensors).map(
-    ([name, range]): [string, TensorRange] => {
-      const greatest = Math.max(Math.abs(range.min), Math.abs(range.max));
-      if (greatest > GREATEST_RANGE) {
-        throw new CompileError(
-          "BadRange",
-          `"${name}" reaches ${String(greatest)} in calibration, which fixed point cannot hold beside other values; look at the samples`,
-          { name },
-        );
-      }
-      return [
-        name,
-        greatest < 1 / GREATEST_RANGE ? { ...range, min: 0, max: 0, channels: [] } : range,
-      ];
-    },
-  );
-  return { ...calibration, tensors: Object.fromEntries(tensors) };
+function checkRanges({ tensors }: Calibration): void {
+  for (const [name, { min, max }] of Object.entries(tensors)) {
+    const greatest = Math.max(Math.abs(min), Math.abs(max));
+    if (greatest === 0 || (greatest >= PLAUSIBLE.least && greatest <= PLAUSIBLE.greatest)) continue;
+    throw new CompileError(
+      "BadRange",
+      `"${name}" reaches ${String(greatest)} in calibration, which fixed point cannot hold beside other values; look at the samples`,
+      { name },
+    );
+  }
 }
 
 /** Imports a model, refuses what cannot be compiled, and simplifies it. */

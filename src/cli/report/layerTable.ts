@@ -77,8 +77,9 @@ const FACTS: readonly Column[] = [
     numeric: false,
     cell: ({ value, layer }) => {
       const type = value?.dtype ?? "";
-      const weights = layer.weightBits === undefined ? "" : ` · w${String(layer.weightBits)}`;
-      return [type === "" && weights === "" ? "–" : type + weights, type + weights];
+      const weights = layer.weightBits === undefined ? "" : `w${String(layer.weightBits)}`;
+      const both = [type, weights].filter((text) => text !== "").join(" · ");
+      return [both === "" ? "–" : both, both];
     },
   },
 ];

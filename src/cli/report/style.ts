@@ -51,7 +51,7 @@ th, td { padding: .34rem .55rem; text-align: left; vertical-align: top; border-b
 thead th { position: sticky; top: 0; z-index: 1; background: var(--card); color: var(--quiet); font-weight: 600; vertical-align: bottom; }
 th.num, td.num { text-align: right; }
 th[scope=row] { font-weight: 500; white-space: normal; overflow-wrap: anywhere; min-width: 11rem; max-width: 21rem; }
-th[scope=row] .operator { font-weight: 400; font-size: .78rem; margin-right: .4rem; }
+th[scope=row] .operator { font-weight: 400; font-size: .93em; margin-right: .4rem; }
 #layers th[scope=row] .operator { padding-left: 1.05rem; }
 #layers .node { padding-left: 1.05rem; display: block; }
 .worst th[scope=row] { max-width: 30rem; min-width: 16rem; }

@@ -82,6 +82,7 @@ function isTensorRange(value: unknown): value is TensorRange {
 
 function isChannelRange(value: unknown): value is ChannelRange {
   if (!isRecord(value)) return false;
-  const { axis, min, max } = value;
-  return isCount(axis) && areNumbers(min) && areNumbers(max) && min.length === max.length;
+  const { axis, min, max, mean = min } = value;
+  if (!isCount(axis) || !areNumbers(min) || !areNumbers(max) || !areNumbers(mean)) return false;
+  return min.length === max.length && min.length === mean.length;
 }

@@ -57,10 +57,14 @@ class ChannelStatistics {
   readonly size: number;
   readonly #min: Float64Array;
   readonly #max: Float64Array;
+  readonly #sum: Float64Array;
+  readonly #count: Float64Array;
 
   constructor(axis: number, size: number) {
     this.axis = axis;
     this.size = size;
+    this.#sum = new Float64Array(size);
+    this.#count = new Float64Array(size);
     this.#min = new Float64Array(size).fill(Infinity);
     this.#max = new Float64Array(size).fill(-Infinity);
   }
@@ -69,6 +73,8 @@ class ChannelStatistics {
     const { size } = this;
     const min = this.#min;
     const max = this.#max;
+    const sum = this.#sum;
+    const count = this.#count;
     const inner = elementCount(dims.slice(this.axis + 1));
     let i = 0;
     while (i < data.length) {
@@ -76,6 +82,8 @@ class ChannelStatistics {
         for (let k = 0; k < inner; k++, i++) {
           const x = data[i]!;
           if (x - x !== 0) continue;
+          sum[c]! += x;
+          count[c]!++;
           if (x < min[c]!) min[c] = x;
           if (x > max[c]!) max[c] = x;
         }
@@ -90,6 +98,7 @@ class ChannelStatistics {
       axis: this.axis,
       min: Array.from(this.#min, known),
       max: Array.from(this.#max, known),
+      mean: Array.from(this.#sum, (sum, c) => known(sum / this.#count[c]!)),
     };
   }
 }

@@ -47,4 +47,6 @@ export interface ChannelRange {
   readonly axis: number;
   readonly min: readonly number[];
   readonly max: readonly number[];
+  /** Absent from calibrations that were made without. */
+  readonly mean?: readonly number[];
 }

@@ -42,8 +42,8 @@ describe("TensorStatistics", () => {
     statistics.add(Float32Array.of(1, 2, 3, -4, 5, 6), [1, 2, 3]);
     statistics.add(Float32Array.of(0, 0, 9, 0, 0, 0), [1, 2, 3]);
     expect(statistics.finish()?.channels).toEqual([
-      { axis: 1, min: [0, -4], max: [9, 6] },
-      { axis: 2, min: [-4, 0, 0], max: [1, 5, 9] },
+      { axis: 1, min: [0, -4], max: [9, 6], mean: [2.5, 1.16666667] },
+      { axis: 2, min: [-4, 0, 0], max: [1, 5, 9], mean: [-0.75, 1.75, 4.5] },
     ]);
   });
 
@@ -51,7 +51,9 @@ describe("TensorStatistics", () => {
     const statistics = new TensorStatistics();
     statistics.add(Float32Array.of(1, 2), [1, 2, 1]);
     statistics.add(Float32Array.of(1, 2, 3, 4), [1, 2, 2]);
-    expect(statistics.finish()?.channels).toEqual([{ axis: 1, min: [1, 2], max: [2, 4] }]);
+    expect(statistics.finish()?.channels).toEqual([
+      { axis: 1, min: [1, 2], max: [2, 4], mean: [1.33333333, 3] },
+    ]);
   });
 
   it("writes the shortest decimals that are the same float32", () => {

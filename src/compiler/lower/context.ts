@@ -7,6 +7,7 @@ import type { ConstantTensor, Dim, ElementType, Graph, GraphNode } from "../grap
 import { connections, isFloat, nodeError } from "../graph.js";
 import { FROM_OPERAND, INFER, copyAxis } from "../../opcodes/movement.js";
 import { isCache, movedInto } from "../states.js";
+import { byteFormat } from "./byteFormat.js";
 import { integerDtype } from "./dtypes.js";
 import { OpenDims } from "./openDims.js";
 import type { Plan, WeightReport } from "../plan.js";
@@ -169,6 +170,11 @@ export class LoweringContext {
     if (reader?.opType !== "Reshape" && reader?.opType !== "Transpose") return undefined;
     const range = this.rangeOf(reader.outputs[0]!);
     return range === undefined ? undefined : { ...range, channels: [] };
+  }
+
+  /** What the channels of a value were on average, along an axis of which calibration knows. */
+  channelMeans(name: string, axis: number): readonly number[] | undefined {
+    return this.rangeOf(name)?.channels.find((channel) => channel.axis === axis)?.mean;
   }
 
   /** @throws CompileError where calibration saw nothing that is finite */
@@ -359,6 +365,8 @@ export class LoweringContext {
     const oneBound = interval.every((x) => x === 0 || !Number.isFinite(x));
     const byChannel =
       channels === "perChannel" && oneBound ? this.#perChannel(name, range) : undefined;
+    if (byChannel === undefined && width.bits === 8)
+      return byteFormat(range, interval, this.#takesZeroPoint(name));
     if (byChannel === undefined) return format(width.dtype, roundScale(fallback * unit), 0, bounds);
     const scales = byChannel.min.map((min, c) => {
       const own = Math.max(Math.abs(clip(min)), Math.abs(clip(byChannel.max[c]!)));
@@ -366,6 +374,16 @@ export class LoweringContext {
       return roundScale(Math.max(own, fallback / 1024) * unit);
     });
     return format(width.dtype, { axis: byChannel.axis, scales }, 0, bounds);
+  }
+
+  /** Whether all that reads a value are contractions with constant weights, which take any zero point. */
+  #takesZeroPoint(name: string): boolean {
+    return this.consumersOf(name).every((node) => {
+      if (PRESERVING.has(node.opType)) return this.#takesZeroPoint(node.outputs[0]!);
+      const weights = node.inputs[1]!;
+      const integers = this.producerOf(weights)?.inputs[0] ?? weights;
+      return node.inputs[0] === name && this.constant(integers) !== undefined;
+    });
   }
 
   /**

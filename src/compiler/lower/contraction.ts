@@ -3,6 +3,7 @@ import type { Dtype } from "../../core/dtype.js";
 import type { FixedValue } from "../fixed/fixedGraph.js";
 import type { GraphNode } from "../graph.js";
 import { floatAttribute, intAttribute, nodeError } from "../graph.js";
+import { byteFormat } from "./byteFormat.js";
 import type { LoweringContext } from "./context.js";
 import { pairedDtypes } from "./dtypes.js";
 import { limitOf, SINGLE } from "./profile.js";
@@ -12,7 +13,13 @@ import { roundScale } from "./scale.js";
 import type { Bias } from "./sums.js";
 import { biasOf, finishWith } from "./sums.js";
 import type { QuantisedWeights, WeightSource } from "./weights.js";
-import { dequantised, keepColumns, quantiseColumns, weightSource } from "./weights.js";
+import {
+  correctedBias,
+  dequantised,
+  keepColumns,
+  quantiseColumns,
+  weightSource,
+} from "./weights.js";
 
 /** Bits that the values of an activation may use, its clamp included. */
 function activationBits(f: Format): number {
@@ -32,12 +39,15 @@ function activationInterval({ lo, hi, zeroPoint }: Format): readonly [number, nu
 /**
  * An activation as contractions read it: narrowed to the profile's width where it is wider. What
  * a quantised model already holds in 8 bits stays as it is.
+ * @param name of the value in the model, by which its range is known
+ * @param zeroPoint whether the reader takes any zero point
  */
 export function contractionInput(
   ctx: LoweringContext,
   x: Real,
   channelAxis?: number,
   name?: string,
+  zeroPoint = false,
 ): Real {
   const width = name !== undefined && ctx.isSpectrum(name) ? SINGLE : ctx.profile.contractionInput;
   const { scale } = x.format;
@@ -56,6 +66,9 @@ export function contractionInput(
       x,
       format(x.format.dtype, maxScale(scale), 0, [x.format.lo, x.format.hi]),
     );
+  const range = name === undefined ? undefined : ctx.rangeOf(name);
+  if (width.bits === 8 && range !== undefined && typeof scale === "number")
+    return ctx.requantise(x, byteFormat(range, [-Infinity, Infinity], zeroPoint));
   // What the integers of a wide tensor can reach, less the headroom that a narrow one can't afford.
   const reach =
     (x.format.dtype === "i16" ? 32_767 : reachOf(ctx, x.format, name)) *
@@ -97,6 +110,7 @@ export interface Matrix {
  * Rounds weights and bias for an activation.
  * @param order index into the source of each element of [K, outputs]
  * @param inputChannel channel of the activation that row k of column o multiplies
+ * @param means of the activation's channels in calibration, for what rounding weights does to sums
  */
 export function matrixFor(
   ctx: LoweringContext,
@@ -106,8 +120,10 @@ export function matrixFor(
   outputs: number,
   outputAxis: number,
   inputChannel: (k: number, o: number) => number,
-  bias: readonly number[],
+  given: readonly number[],
+  means?: readonly number[],
 ): Matrix {
+  let bias = given;
   const { scale } = x.format;
   const rows = order.length / outputs;
   let weights: QuantisedWeights;
@@ -143,6 +159,13 @@ export function matrixFor(
     );
     const { bits } = weights;
     ctx.weights.push({ node: ctx.builder.origin, elements: order.length, bits });
+    if (means !== undefined) {
+      const mean = (k: number, o: number): number => {
+        const channel = inputChannel(k, o);
+        return means[channel]! / (typeof scale === "number" ? 1 : scale.scales[channel]!);
+      };
+      bias = correctedBias(given, reals, weights, mean);
+    }
   }
   const sums = weights.scales.map((s) => s * base);
   const columnSums = new Array<number>(outputs).fill(0);
@@ -309,7 +332,7 @@ function lowerProduct(
     number,
   ];
   const last = input.axes.length - 1;
-  const x = ctx.logical(contractionInput(ctx, input, last, node.inputs[0]));
+  const x = ctx.logical(contractionInput(ctx, input, last, node.inputs[0], true));
   const order = new Int32Array(rows * outputs);
   for (let k = 0; k < rows; k++) {
     for (let o = 0; o < outputs; o++)
@@ -324,6 +347,7 @@ function lowerProduct(
     transposed ? 0 : 1,
     (k) => k,
     rowOf(bias, outputs),
+    ctx.channelMeans(node.inputs[0]!, input.axes.length - 1),
   );
   const shape = ctx.shapeOf(node.outputs[0]!);
   const { builder } = ctx;

@@ -62,7 +62,7 @@ function lowerConvolution(ctx: LoweringContext, node: GraphNode, transposed: boo
     finishWith(ctx, node, { value, scale, axes }, addendOf(bias, kernel, ctx));
     return;
   }
-  const x = ctx.ordered(contractionInput(ctx, real, 1, node.inputs[0]), axes);
+  const x = ctx.ordered(contractionInput(ctx, real, 1, node.inputs[0], true), axes);
   const { outputs, perGroup, outputsPerGroup } = kernel;
   const matrix = matrixFor(
     ctx,
@@ -74,6 +74,7 @@ function lowerConvolution(ctx: LoweringContext, node: GraphNode, transposed: boo
     !transposed ? 0 : kernel.groups === 1 ? 1 : -1,
     (k, o) => Math.floor(o / outputsPerGroup) * perGroup + (k % perGroup),
     rowOf(bias, outputs),
+    ctx.channelMeans(node.inputs[0]!, 1),
   );
   const window = windowOf(ctx, node, kernel, x);
   const [left, right] = matrix.dtypes;

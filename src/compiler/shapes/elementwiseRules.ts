@@ -12,19 +12,22 @@ function broadcast(view: NodeView): Shape {
 
 /**
  * Operands must agree in type: ONNX converts nothing by itself. Floats of different widths meet where
- * a pass has dropped the Cast between them, which has no effect here.
+ * a pass has dropped the Cast between them, which has no effect here; the widest says what results are.
  */
 export function commonType(view: NodeView, from = 0): ElementType | undefined {
-  const first = view.elementType(from);
+  let common = view.elementType(from);
   for (let i = from + 1; i < view.node.inputs.length; i++) {
     const other = view.elementType(i);
-    const alike = first === other || (isFloat(first) && isFloat(other));
-    if (first !== undefined && other !== undefined && !alike) {
-      throw view.error("TypeMismatch", `operands are ${first} and ${other}; types must agree`);
+    if (common === undefined || other === undefined || common === other) continue;
+    if (!isFloat(common) || !isFloat(other)) {
+      throw view.error("TypeMismatch", `operands are ${common} and ${other}; types must agree`);
     }
+    if (floatBits(other) > floatBits(common)) common = other;
   }
-  return first;
+  return common;
 }
+
+const floatBits = (type: ElementType): number => Number(/^b?float(\d+)/.exec(type)?.[1] ?? 0);
 
 const arithmetic: ShapeRule = (view) => [{ elementType: commonType(view), shape: broadcast(view) }];
 const predicate: ShapeRule = (view) => {

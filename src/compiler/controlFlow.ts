@@ -154,7 +154,7 @@ interface Inlined {
  * @param bindings what the body's inputs are out there
  * @param always whether all names are new, as a body that is written out again needs it
  */
-function inlined(
+export function inlined(
   original: Graph,
   graph: Graph,
   label: string,

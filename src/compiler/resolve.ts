@@ -7,6 +7,7 @@ import { foldNode } from "./fold/foldNode.js";
 import { normaliseNode } from "./normalise.js";
 import { expandAttention } from "./normalise/attentionExpansions.js";
 import { expandContrib } from "./normalise/contribExpansions.js";
+import { expandSequence } from "./sequences.js";
 import { inferContents } from "./shapes/contents.js";
 import { MAX_RANK, NodeView } from "./shapes/nodeView.js";
 import type { Scope } from "./shapes/nodeView.js";
@@ -36,7 +37,10 @@ export function resolve(graph: Graph, outer?: Scope): void {
     }
     const given = new NodeView(node, scope);
     const expanded =
-      expandControl(given, resolve) ?? expandContrib(given) ?? expandAttention(given);
+      expandSequence(given) ??
+      expandControl(given, resolve) ??
+      expandContrib(given) ??
+      expandAttention(given);
     if (expanded !== undefined) {
       queue.push(...expanded.reverse());
       continue;
@@ -48,7 +52,19 @@ export function resolve(graph: Graph, outer?: Scope): void {
       if (!fold(view)) graph.nodes.push(normal);
     }
   }
+  checkOutputs(scope);
   sortNodes(graph, visibleFrom(outer));
+}
+
+function checkOutputs({ graph, outer, lists }: Scope): void {
+  if (outer !== undefined) return;
+  const list = graph.outputs.find((name) => lists.has(name));
+  if (list === undefined) return;
+  throw new CompileError(
+    "UnsupportedType",
+    `output "${list}" is a sequence or an optional; a module gives tensors: take them out in the model`,
+    { name: list },
+  );
 }
 
 /** Infers types and shapes again, after passes have changed a graph in normal form. */
@@ -63,7 +79,7 @@ export function inferShapes(graph: Graph, outer?: Scope): void {
 function scopeOf(graph: Graph, outer: Scope | undefined): Scope {
   const budget = outer?.budget ?? { elements: FOLDING_BUDGET };
   const claimed = outer?.claimed ?? new Set(graph.values.keys());
-  return { graph, outer, contents: new Map(), budget, claimed };
+  return { graph, outer, contents: new Map(), budget, claimed, lists: new Map() };
 }
 
 function checkRanks(graph: Graph): void {

@@ -42,6 +42,7 @@ export function evaluateNode(
     contents: new Map(),
     budget: { elements: MAX_ELEMENTS },
     claimed: new Set(),
+    lists: new Map(),
   };
   if (node.opType === "Slice" && node.domain === "") closeSlice(own, declared[0], inputs[0]);
   // Of a value without a rank, normalisation knew nothing: axes may still count from the end.

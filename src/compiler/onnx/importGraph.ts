@@ -112,7 +112,8 @@ function readGraph(proto: GraphProto, context: Context, outer: ReadonlySet<strin
   for (const input of proto.input ?? []) {
     const label = input.name ?? "";
     if (graph.initializers.has(label)) continue; // A default value: from IR version 4 on, not an input.
-    if (!isTensor(input)) {
+    // What a body is handed may be a list that is resolved with it.
+    if (!isTensor(input) && outer.size === 0) {
       throw new CompileError(
         "UnsupportedType",
         `input "${label}" is not a tensor; sequences, maps and optionals are not supported`,
@@ -209,6 +210,8 @@ function readNode(
   };
   while (node.inputs.at(-1) === "") node.inputs.pop();
   for (const proto_ of proto.attribute ?? []) {
+    // The type of an optional without a value says nothing that is needed.
+    if (proto_.type === TYPE_PROTO) continue;
     node.attributes.set(proto_.name ?? "", readAttribute(proto_, node, context, visible));
   }
   return node;
@@ -250,6 +253,9 @@ function readAttribute(
     `attribute "${label}" has type number ${String(proto.type)}, which is not supported`,
   );
 }
+
+/** The attribute type of descriptions of types. */
+const TYPE_PROTO = 13;
 
 /** The type of an attribute that does not state it, as files before IR version 3 may. */
 function guessType(proto: AttributeProto): number | undefined {

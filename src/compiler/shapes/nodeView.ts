@@ -31,6 +31,8 @@ export interface Scope {
   readonly budget: { elements: number };
   /** Names of the model's values, bodies included, for the model as a whole. */
   readonly claimed: Set<string>;
+  /** Sequences and optionals: the tensors in them. */
+  readonly lists: Map<string, readonly string[] | "none">;
 }
 
 /** No model needs more axes; more would make work that is quadratic in them. */

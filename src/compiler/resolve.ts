@@ -57,12 +57,13 @@ export function resolve(graph: Graph, outer?: Scope): void {
 }
 
 function checkOutputs({ graph, outer, lists }: Scope): void {
-  if (outer !== undefined) return;
   const list = graph.outputs.find((name) => lists.has(name));
   if (list === undefined) return;
   throw new CompileError(
     "UnsupportedType",
-    `output "${list}" is a sequence or an optional; a module gives tensors: take them out in the model`,
+    outer === undefined
+      ? `output "${list}" is a sequence or an optional; a module gives tensors: take them out in the model`
+      : `"${list}", which a branch or loop that runs as the data say gives, is a sequence or an optional; only tensors can be, or pin what decides`,
     { name: list },
   );
 }

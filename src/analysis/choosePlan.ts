@@ -35,7 +35,7 @@ export interface ChosenPlan {
 }
 
 /** Samples that are measured; more change the choice little. */
-const MAX_SAMPLES = 4;
+const MAX_SAMPLES = 12;
 /** Other inputs than the samples may come out a little worse. */
 const MARGIN_DB = 1;
 

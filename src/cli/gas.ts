@@ -1,5 +1,5 @@
 /** Gas of entry points, estimated. */
-import { entryShapes } from "../analysis/entryShapes.js";
+import { entryShapes } from "../vm/entryShapes.js";
 import type { Module } from "../module/module.js";
 import type { GasEstimate } from "../vm/estimateGas.js";
 import { grouped } from "./format.js";

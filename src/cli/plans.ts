@@ -2,7 +2,6 @@
 import type { Calibration } from "../compiler/calibration.js";
 import type { ImportOptions } from "../compiler/importModel.js";
 import type { Plan } from "../compiler/plan.js";
-import { planText } from "../compiler/plan.js";
 import type { States } from "../compiler/states.js";
 import { readBytes, writeBytes } from "./files/binaryFile.js";
 import { startProgress } from "./progress.js";
@@ -72,6 +71,7 @@ export async function choosePlanFile(
   }
   const { plan, sqnrDb, fullSqnrDb, fullBytes, reached } = chosen;
   const { targetSqnrDb } = options;
+  const { planText } = await import("../compiler/plan.js");
   await writeBytes(file, planText(plan));
   if (!reached) {
     warn(

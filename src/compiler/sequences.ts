@@ -43,7 +43,7 @@ const EXPAND: ReadonlyMap<string, Expand> = new Map(
       }),
     SequenceInsert: (view) =>
       onList(view, (list) => {
-        const at = view.has(2) ? position(view, 2, list.length + 1) : list.length;
+        const at = view.has(2) ? position(view, 2, list.length, list.length) : list.length;
         if (at === undefined) return undefined;
         return defined(view, [...list.slice(0, at), view.name(1), ...list.slice(at)]);
       }),
@@ -122,11 +122,17 @@ function constant(view: NodeView, value: Parameters<typeof attribute.tensor>[0])
 }
 
 /** A constant position in a list, counted from the front. */
-function position(view: NodeView, input: number, length: number): number | undefined {
+/** A constant position, negative ones counted from the end; up to `last`. */
+function position(
+  view: NodeView,
+  input: number,
+  length: number,
+  last = length - 1,
+): number | undefined {
   const given = view.numbers(input)?.[0];
   if (given === undefined) return undefined;
   const at = given < 0 ? given + length : given;
-  if (at >= 0 && at < length) return at;
+  if (at >= 0 && at <= last) return at;
   throw view.error("BadInput", `position ${String(given)} is outside the sequence`);
 }
 

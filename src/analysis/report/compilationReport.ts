@@ -7,7 +7,7 @@ import type { TensorReport } from "../../compiler/lower/tensorReport.js";
 import { moduleId, toHex } from "../../module/hash.js";
 import { estimateGas } from "../../vm/estimateGas.js";
 import type { LayerComparison, LayersComparison } from "../compareLayers.js";
-import { entryShapes } from "../entryShapes.js";
+import { entryShapes } from "../../vm/entryShapes.js";
 import type { Octave } from "./magnitudes.js";
 import { magnitudes } from "./magnitudes.js";
 

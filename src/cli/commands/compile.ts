@@ -49,7 +49,7 @@ Precisions:
   fx8     8 bits at the inputs of convolutions and matrix products, 16 elsewhere
   fx32    32-bit: small numeric models
   auto    fx16 with 8-bit weights wherever the outputs keep --target-sqnr, measured on the first
-          four --samples: others can come out some dB worse; what was chosen is written to the
+          twelve --samples: others can come out some dB worse; what was chosen is written to the
           --plan file, to compile from again
 
 Samples are .npy, .npz (arrays named after the inputs) or ONNX .pb files, or folders of them.

@@ -3,11 +3,11 @@ import { measureSqnr } from "../support/models/accuracy.js";
 import { blazeface } from "../support/models/catalogue.js";
 import { expectSameAnswer } from "../support/models/sameAnswer.js";
 
-test("blazeface_front fx16: at least 45 dB mean on each output", async () => {
+test("blazeface_front fx16: at least 47 dB mean on each output", async () => {
   const { bytes } = await blazeface.compile("fx16", inject("modelCache"));
   const figures = await measureSqnr(blazeface, bytes, blazeface.testSamples());
   expect(figures.size).toBe(4);
-  for (const { mean } of figures.values()) expect(mean).toBeGreaterThanOrEqual(45);
+  for (const { mean } of figures.values()) expect(mean).toBeGreaterThanOrEqual(47);
 });
 
 test("blazeface_front fx16: one answer everywhere", async () => {

@@ -1,181 +1,164 @@
-// Whole models beside float onnxruntime-web, one thread each.
-import { readFileSync } from "node:fs";
-import { register } from "node:module";
-import { calibrate, openFloatModel } from "aivm/analysis";
-import { compile } from "aivm/compiler";
-import { decodeModule, tensorHash, tensorsHash } from "aivm/module";
+// Whole models beside onnxruntime, one thread each.
+import { openFloatModel } from "aivm/analysis";
+import { tensorHash, tensorsHash } from "aivm/module";
 import { createSimdBackendSync } from "aivm/tensor/simd";
 import { instantiate } from "aivm/vm";
 import { race, time } from "./race.mjs";
 
-/**
- * @typedef {object} Subject
- * @property {string} name
- * @property {string} precision
- * @property {number} [bar] how many times as fast as float onnxruntime-web
- * @property {() => Uint8Array} bytes of the ONNX model
- * @property {string} input
- * @property {readonly number[]} dims
- * @property {() => Promise<{ bytes: Uint8Array, compileMs: number }>} compile
- * @property {() => Float32Array[]} samples some that it was not calibrated on
- */
+/** @typedef {import("./subjects.mjs").Subject} Subject */
+/** @typedef {import("./subjects.mjs").NamedArrays} NamedArrays */
 
-/** @typedef {{ quick: boolean, cache: string | undefined }} Options */
+const REALS = ["float16", "float32", "float64"];
 
-/**
- * The models of the data folder, compiled from the calibrations that the accuracy suite uses.
- * @param {Options} options
- * @returns {Promise<Subject[]>}
- */
-export async function realSubjects({ cache }) {
-  register("./typescriptHook.mjs", import.meta.url);
-  const { yolox, resnet, mobilenet, blazeface, mnist } =
-    await import("../test/support/models/catalogue.js");
-  const subject = (
-    /** @type {typeof yolox} */ model,
-    /** @type {"fx16" | "fx8"} */ precision,
-    /** @type {number | undefined} */ bar,
-  ) => ({
-    name: model.name,
-    precision,
-    ...(bar === undefined ? {} : { bar }),
-    bytes: () => model.bytes,
-    input: model.input,
-    dims: model.dims,
-    async compile() {
-      await model.calibration(cache);
-      const start = performance.now();
-      const { bytes } = await model.compile(precision, cache);
-      return { bytes, compileMs: performance.now() - start };
-    },
-    samples: () => model.testSamples().slice(0, 3),
-  });
-  return [
-    subject(yolox, "fx16", 1.5),
-    subject(resnet, "fx16", 1.5),
-    subject(resnet, "fx8", undefined),
-    subject(mobilenet, "fx16", undefined),
-    subject(blazeface, "fx16", undefined),
-    subject(mnist, "fx16", undefined),
-  ];
-}
-
-/**
- * The demo's model, for want of others.
- * @returns {Promise<Subject[]>}
- */
-export async function demoSubjects() {
-  const { loadDigits, SIDE } = await import("../examples/digits.mjs");
-  const bytes = new Uint8Array(
-    readFileSync(new URL("../examples/models/digits.onnx", import.meta.url)),
+/** @param {NamedArrays} sample */
+function hostInputs(sample) {
+  return Object.fromEntries(
+    [...sample].map(([name, { elementType, dims, data }]) => [
+      name,
+      REALS.includes(elementType)
+        ? { reals: /** @type {Float32Array} */ (data), dims }
+        : { integers: data, dims },
+    ]),
   );
-  const dims = [1, 1, SIDE, SIDE];
-  const { training, heldOut } = loadDigits();
-  const calibration = await calibrate(
-    bytes,
-    training.slice(0, 50).map(({ pixels }) => {
-      const image = /** @type {const} */ ({ elementType: "float32", dims, data: pixels });
-      return new Map([["image", image]]);
-    }),
-  );
-  return [
-    {
-      name: "digits (the demo's)",
-      precision: "fx16",
-      bytes: () => bytes,
-      input: "image",
-      dims,
-      async compile() {
-        const start = performance.now();
-        const result = compile(bytes, { calibration });
-        return { bytes: result.bytes, compileMs: performance.now() - start };
-      },
-      samples: () => heldOut.slice(0, 3).map(({ pixels }) => pixels),
-    },
-  ];
 }
 
 /**
  * Compiles, loads and races one model.
  * @param {Subject} subject
- * @param {Options} options
+ * @param {number} seconds of each race
  */
-export async function benchModel(subject, { quick }) {
+export async function benchModel(subject, seconds) {
   const { bytes, compileMs } = await subject.compile();
+  const model = subject.model();
   const samples = subject.samples();
-  const [first] = samples;
-  if (first === undefined) return undefined;
-  const { input, dims } = subject;
-  const inputs = (/** @type {Float32Array} */ reals) => ({ [input]: { reals, dims } });
-
-  const backend = createSimdBackendSync();
-  const load = await time(() => instantiate(bytes, { backend }).dispose(), quick ? 1 : 5);
-  const instance = instantiate(bytes, { backend });
-  const firstRun = await time(() => instance.runSync({ inputs: inputs(first) }), 1);
-  const result = instance.runSync({ inputs: inputs(first) });
-  if (result.outputs === undefined) throw result.trap;
-  const outputs = Object.values(result.outputs);
-
-  // Hashing does not depend on values: zeros of the input's size stand for it.
-  const port = decodeModule(bytes).configuration.entries[0]?.inputs[0];
-  const width = { bool: 1, u8: 1, i8: 1, i16: 2, i32: 4, i64: 8 }[port?.dtype ?? "i16"];
-  const tensors = [
-    {
-      dtype: port?.dtype ?? "i16",
-      shape: dims,
-      bytes: new Uint8Array(first.length * width),
-    },
-  ];
-  const hash = () => {
-    tensorsHash(tensors.map((tensor) => tensorHash(tensor, tensor.bytes)));
-    tensorsHash(outputs.map((tensor) => tensorHash(tensor, tensor.bytes)));
+  const inputs = samples.map(hostInputs);
+  const turns = (/** @type {number} */ count) => {
+    let turn = 0;
+    return () => turn++ % count;
   };
 
-  const float = await openFloatModel(subject.bytes());
-  const feeds = samples.map(
-    (data) => new Map([[input, /** @type {const} */ ({ elementType: "float32", dims, data })]]),
-  );
-  let [fixedTurn, floatTurn] = [0, 0];
-  const [fixed, peer, hashing] = await race(
+  const backend = createSimdBackendSync();
+  // Hashing does not depend on values; of what a run hashes, all is counted.
+  const [load, session] = await race(
     [
-      () => instance.runSync({ inputs: inputs(samples[fixedTurn++ % samples.length] ?? first) }),
-      () => float.run(feeds[floatTurn++ % feeds.length] ?? new Map()),
-      hash,
+      () => instantiate(bytes, { backend }).dispose(),
+      async () => (await openFloatModel(model)).dispose(),
     ],
-    quick ? 2 : 10,
+    seconds / 5,
   );
-  const output = [...(await float.run(feeds[0] ?? new Map()))][0];
-  const sqnrDb =
-    output === undefined || result.outputs[output[0]]?.scale === undefined
-      ? undefined
-      : sqnr(output[1].data, result.outputs[output[0]]?.reals("float64") ?? []);
+  const instance = instantiate(bytes, { backend });
+  const firstRun = await time(() => instance.runSync({ inputs: inputs[0] ?? {} }), 1);
+  const result = instance.runSync({ inputs: inputs[0] ?? {} });
+  if (result.outputs === undefined) throw result.trap;
+  const outputs = Object.values(result.outputs);
+  const received = inputTensors(instance.module, samples[0] ?? new Map());
+  const hash = () => {
+    for (const tensors of [received, outputs]) {
+      tensorsHash(tensors.map((tensor) => tensorHash(tensor, tensor.bytes)));
+    }
+  };
+
+  const float = await openFloatModel(model);
+  const native = await openNativeModel(model);
+  const [fixedTurn, floatTurn, nativeTurn] = [turns, turns, turns].map((t) => t(samples.length));
+  const [fixed, peer, hashing, nativeTime] = await race(
+    [
+      () => instance.runSync({ inputs: inputs[fixedTurn?.() ?? 0] ?? {} }),
+      () => float.run(samples[floatTurn?.() ?? 0] ?? new Map()),
+      hash,
+      ...(native === undefined ? [] : [() => native(samples[nativeTurn?.() ?? 0] ?? new Map())]),
+    ],
+    seconds,
+  );
+  const floats = await float.run(samples[0] ?? new Map());
+  const sqnrDb = leastSqnr(floats, result.outputs);
   await float.dispose();
   const { residentBytes } = backend.statistics();
   instance.dispose();
   backend.dispose();
-  if (fixed === undefined || peer === undefined || hashing === undefined) return undefined;
+  if (!load || !session || !fixed || !peer || !hashing) throw new TypeError("nothing was timed");
   return {
     name: subject.name,
     precision: subject.precision,
+    group: subject.group,
     bar: subject.bar,
     moduleId: result.receipt.moduleId,
     moduleBytes: bytes.length,
-    compileMs,
-    loadMs: load.medianMs,
-    firstRunMs: firstRun.medianMs,
+    instructions: result.statistics.instructions,
+    sqnrDb,
     run: fixed,
     hashing,
     float: peer,
+    ...(nativeTime === undefined ? {} : { native: nativeTime }),
     ratio: peer.medianMs / fixed.medianMs,
     ratioWithoutHashing: peer.medianMs / (fixed.medianMs - hashing.medianMs),
-    sqnrDb,
+    compileMs,
+    load,
+    session,
+    firstRunMs: firstRun.medianMs,
     liveTensorBytes: result.statistics.peakMemoryBytes,
     backendBytes: residentBytes,
   };
 }
 
 /**
- * @param {ArrayLike<number | bigint>} float
+ * Tensors of the dtypes and shapes that a run hashes as its input; hashing does not look at values.
+ * @param {import("aivm/module").Module} module
+ * @param {NamedArrays} sample
+ */
+function inputTensors({ configuration }, sample) {
+  const widths = { bool: 1, u8: 1, i8: 1, i16: 2, i32: 4, i64: 8 };
+  return (configuration.entries[0]?.inputs ?? []).map(({ name, dtype }) => {
+    const shape = sample.get(name)?.dims ?? [];
+    const count = shape.reduce((product, dim) => product * dim, 1);
+    return { dtype, shape, bytes: new Uint8Array(count * widths[dtype]) };
+  });
+}
+
+/**
+ * onnxruntime-node on one thread, where it is installed; the bench does not bring it along.
+ * @param {Uint8Array} model
+ * @returns {Promise<((sample: NamedArrays) => Promise<unknown>) | undefined>}
+ */
+async function openNativeModel(model) {
+  const name = "onnxruntime-node";
+  /** @type {any} */
+  let runtime;
+  try {
+    runtime = await import(name);
+  } catch {
+    return undefined;
+  }
+  const session = await runtime.InferenceSession.create(model, {
+    intraOpNumThreads: 1,
+    interOpNumThreads: 1,
+  });
+  return (sample) =>
+    session.run(
+      Object.fromEntries(
+        [...sample].map(([input, { elementType, data, dims }]) => [
+          input,
+          new runtime.Tensor(elementType, data, dims),
+        ]),
+      ),
+    );
+}
+
+/**
+ * The least signal to noise of all real outputs; undefined where there is none.
+ * @param {NamedArrays} floats
+ * @param {Readonly<Record<string, import("aivm/vm").OutputTensor>>} outputs
+ */
+function leastSqnr(floats, outputs) {
+  const figures = [...floats].flatMap(([name, { data }]) => {
+    const output = outputs[name];
+    return output?.scale === undefined ? [] : [sqnr(data, output.reals("float64"))];
+  });
+  return figures.length === 0 ? undefined : Math.min(...figures);
+}
+
+/**
+ * @param {ArrayLike<number | bigint | boolean>} float
  * @param {ArrayLike<number>} fixed
  */
 function sqnr(float, fixed) {
@@ -186,4 +169,24 @@ function sqnr(float, fixed) {
     noise += (x - (fixed[i] ?? NaN)) ** 2;
   }
   return 10 * Math.log10(signal / noise);
+}
+
+/**
+ * Geometric mean and least of the ratios of each group.
+ * @param {readonly Awaited<ReturnType<typeof benchModel>>[]} rows
+ */
+export function summaries(rows) {
+  const groups = new Set(rows.flatMap(({ group }) => (group === undefined ? [] : [group])));
+  return [...groups].map((group) => {
+    const own = rows.filter((row) => row.group === group);
+    const ratios = own.map((row) => row.ratioWithoutHashing);
+    const logs = ratios.reduce((sum, ratio) => sum + Math.log(ratio), 0);
+    const least = own.reduce((a, b) => (b.ratioWithoutHashing < a.ratioWithoutHashing ? b : a));
+    return {
+      group,
+      models: own.length,
+      geometricMean: Math.exp(logs / own.length),
+      least: { name: least.name, ratio: least.ratioWithoutHashing },
+    };
+  });
 }

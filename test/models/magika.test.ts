@@ -2,20 +2,11 @@ import { readFileSync } from "node:fs";
 import { expect, inject, test } from "vitest";
 import { createSimdBackend } from "../../src/tensor/simd/index.js";
 import { instantiate } from "../../src/vm/instance.js";
+import { files, magika } from "../support/models/catalogue.js";
 import { argmax } from "../support/models/figures.js";
-import { fileFeatures, labelledFiles } from "../support/models/fileBytes.js";
-import { RealModel } from "../support/models/realModel.js";
 import { expectSameAnswer } from "../support/models/sameAnswer.js";
 import { sharedData } from "../support/sharedData.js";
 
-const files = labelledFiles();
-const features = ({ bytes }: (typeof files)[number]) => new Map([["bytes", fileFeatures(bytes)]]);
-const magika = new RealModel({
-  name: "magika",
-  // Every third file; all of them are classified.
-  calibrationSamples: () => files.filter((_, i) => i % 3 === 0).map(features),
-  testSamples: () => files.map(features),
-});
 const { target_labels_space: labels } = JSON.parse(
   readFileSync(sharedData("models", "magika.config.json")!, "utf8"),
 ) as { target_labels_space: string[] };

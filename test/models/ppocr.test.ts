@@ -2,46 +2,11 @@ import { readFileSync } from "node:fs";
 import { expect, inject, test } from "vitest";
 import { createSimdBackend } from "../../src/tensor/simd/index.js";
 import { instantiate } from "../../src/vm/instance.js";
+import { ppocr } from "../support/models/catalogue.js";
 import { mean, sqnrDb } from "../support/models/figures.js";
-import { RealModel } from "../support/models/realModel.js";
 import { expectSameAnswer } from "../support/models/sameAnswer.js";
-import { decodeText, textLine } from "../support/models/textLines.js";
+import { decodeText } from "../support/models/textLines.js";
 import { sharedData } from "../support/sharedData.js";
-
-const WIDTHS = [160, 240, 320, 400, 480, 560, 640];
-const CALIBRATION = [
-  "Pack my box with five dozen",
-  "liquor jugs 0123456789",
-  "SPHINX OF BLACK QUARTZ",
-  "judge my vow, e.g. #42",
-  "price: $19.95 (20% off)",
-  "x = a*b + c/d - [e]",
-  "Waltz, bad nymph, for",
-  "quick jigs vex! & more",
-];
-const TESTED = [
-  "Exact, then one rounding",
-  "bit-identical 2026",
-  "HELLO WORLD 42",
-  "fixed point 3.14159",
-  "The quick brown fox",
-  "jumps over the lazy dog",
-  "Gas 1,234,567",
-  "hash 0xdeadbeef",
-  "AIVM module v1",
-  "one answer",
-];
-
-const lines = (texts: readonly string[], shift: number) =>
-  texts.map(
-    (text, i) => new Map([["x", textLine(text, WIDTHS[(i * 3 + shift) % WIDTHS.length]!)]]),
-  );
-
-const ppocr = new RealModel({
-  name: "ppocr_v4_rec",
-  calibrationSamples: () => lines(CALIBRATION, 0),
-  testSamples: () => [...lines(TESTED, 0), ...lines(TESTED, 4)],
-});
 
 test("ppocr_v4_rec fx16: the float model's text at every width, at least 44 dB", async () => {
   const { bytes, module } = await ppocr.compile("fx16", inject("modelCache"));

@@ -2,34 +2,11 @@ import { expect, inject, test } from "vitest";
 import { openFloatModel } from "../../src/analysis/floatModel.js";
 import { createSimdBackend } from "../../src/tensor/simd/index.js";
 import { instantiate } from "../../src/vm/instance.js";
+import { stories } from "../support/models/catalogue.js";
 import { argmax, sqnrDb } from "../support/models/figures.js";
-import { RealModel } from "../support/models/realModel.js";
 import { expectSameAnswer } from "../support/models/sameAnswer.js";
-import { START, tokenize, VOCABULARY, WINDOW, windowOf } from "../support/models/storyTokens.js";
-import { SeededRandom } from "../support/seededRandom.js";
+import { tokenize, VOCABULARY, WINDOW, windowOf } from "../support/models/storyTokens.js";
 
-/** Windows of seeded random text in the model's own words, and of the start of stories. */
-const PROMPTS = [
-  "One day, a girl",
-  "There was a big dog",
-  "Lily and Ben",
-  "The sun was",
-  "Tom had",
-];
-const random = new SeededRandom(7);
-const calibrationWindows = () => [
-  ...PROMPTS.map((text) => windowOf(tokenize(text)).input),
-  ...Array.from({ length: 3 }, () => {
-    const noise = Array.from({ length: WINDOW - 1 }, () => random.int(3, VOCABULARY - 1));
-    return windowOf([START, ...noise]).input;
-  }),
-];
-
-const stories = new RealModel({
-  name: "stories260K_seq64",
-  calibrationSamples: calibrationWindows,
-  testSamples: () => [windowOf(tokenize("Once upon a time")).input],
-});
 const logitsAt = (logits: ArrayLike<number>, position: number): number =>
   argmax(Array.from({ length: VOCABULARY }, (_, i) => logits[position * VOCABULARY + i]!));
 

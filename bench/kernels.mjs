@@ -124,7 +124,6 @@ function contraction({ m, n, k, bits, aType = I16, window = 0, a, finish }) {
     epilogue: finish(proved),
     dst: alloc(m * n * 8),
     dstRowBytes: n * 8,
-    scratch: alloc(kernels.contractScratchBytes(k, n)),
     window,
   });
   const note = wide
@@ -134,7 +133,8 @@ function contraction({ m, n, k, bits, aType = I16, window = 0, a, finish }) {
       : split
         ? "(i64 of two halves)"
         : `(i64 over runs of ${2 * run} and more)`;
-  return { run: () => kernels.contract(at), work: m * n * k, note };
+  const scratch = alloc(kernels.contractScratchBytes(k, n));
+  return { run: () => kernels.contract(at, 0, m, 0, n, scratch), work: m * n * k, note };
 }
 
 function entry(name, { run, work, note }) {
@@ -237,10 +237,10 @@ function depthwise(name, h, c, kernel, stride) {
     epilogue: rescaled(c),
     dst: alloc(out * out * c * 2),
     dstRowBytes: c * 2,
-    scratch: alloc(kernels.depthwiseScratchBytes(window)),
     window,
   });
-  return [name, () => kernels.depthwise(at), out * out * c * taps];
+  const scratch = alloc(kernels.depthwiseScratchBytes(window));
+  return [name, () => kernels.depthwise(at, 0, out, scratch), out * out * c * taps];
 }
 
 const mark = next;
@@ -330,7 +330,7 @@ report(
     ["mul i32", () => kernels.binary(2, I32, sources.i32, 0, 1, sources.i32, 0, 1, out, 1, N), N],
     [
       "max pool 3×3 of i16, per tap",
-      () => kernels.pool(0, I16, 0, poolWindow, sources.i16, out),
+      () => kernels.pool(0, I16, 0, poolWindow, sources.i16, out, 0, 30),
       9 * 30 * 30 * 16,
     ],
     [
@@ -338,7 +338,7 @@ report(
       () => kernels.reduce(0, I16, I32, sources.i16, N / 64, 64, 1, out),
       N,
     ],
-    ["transpose i16 128²", () => kernels.copy(2, 2, transposed, sources.i16, out), N],
+    ["transpose i16 128²", () => kernels.copy(2, 2, transposed, sources.i16, out, 0, 128), N],
     ["lut direct, i16 → i16", () => kernels.lutDirect(I16, sources.i16, N, table, 2, out), N],
     [
       "lut interpolated, i16 → i16",

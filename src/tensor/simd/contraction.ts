@@ -211,11 +211,10 @@ function run(
       epilogue: epilogueAt,
       dst: out.pointer + product.dst * dstBytes,
       dstRowBytes: product.dstRow * dstBytes,
-      scratch,
       window: window === undefined ? 0 : windowAt,
     });
-    if (depthwise) wasm.depthwise(contractionAt);
-    else wasm.contract(contractionAt);
+    if (depthwise) wasm.depthwise(contractionAt, 0, window!.fields.outHeight, scratch);
+    else wasm.contract(contractionAt, 0, product.m, 0, n, scratch);
   });
   return out;
 }

@@ -23,8 +23,6 @@ export interface Contraction {
   epilogue: Address;
   dst: Address;
   dstRowBytes: number;
-  /** `contractScratchBytes(k, n)` bytes. */
-  scratch: Address;
   /** A `Window` whose output positions are the rows of A; 0 for a matrix. */
   window: Address;
 }
@@ -48,7 +46,6 @@ const CONTRACTION = [
   "epilogue",
   "dst",
   "dstRowBytes",
-  "scratch",
   "window",
 ] as const satisfies readonly (keyof Contraction)[];
 export const CONTRACTION_BYTES = CONTRACTION.length * 4;
@@ -188,7 +185,7 @@ export interface WeightedSum {
   /** dtype code of the result. */
   type: number;
   dst: Address;
-  rows: number;
+  /** From one row of the result to the next, in elements. */
   cols: number;
 }
 
@@ -206,7 +203,6 @@ const WEIGHTED_SUM = [
   "bStep",
   "type",
   "dst",
-  "rows",
   "cols",
 ] as const satisfies readonly (keyof WeightedSum)[];
 export const WEIGHTED_SUM_BYTES = OUTPUT.length * 8 + WEIGHTED_SUM.length * 4;

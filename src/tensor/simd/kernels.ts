@@ -23,9 +23,16 @@ export interface Kernels {
   /** Writes i32 for each panel; the least of them. */
   planRuns(packed: Address, k: number, n: number, limit: number, dst: Address): number;
   splitPairs(packed: Address, bytes: number, dst: Address): void;
-  contract(contraction: Address): void;
+  contract(
+    contraction: Address,
+    firstRow: number,
+    rows: number,
+    firstCol: number,
+    cols: number,
+    scratch: Address,
+  ): void;
   contractScratchBytes(k: number, n: number): number;
-  depthwise(contraction: Address): void;
+  depthwise(contraction: Address, firstRow: number, rows: number, scratch: Address): void;
   depthwiseScratchBytes(window: Address): number;
   rescale(
     epilogue: Address,
@@ -106,7 +113,13 @@ export interface Kernels {
     rows: number,
     cols: number,
   ): void;
-  rescaleAdd(weightedSum: Address): void;
+  rescaleAdd(
+    weightedSum: Address,
+    firstRow: number,
+    rows: number,
+    firstCol: number,
+    cols: number,
+  ): void;
   reduce(
     op: number,
     type: number,
@@ -126,8 +139,25 @@ export interface Kernels {
     inner: number,
     dst: Address,
   ): void;
-  pool(sum: number, type: number, to: number, window: Address, src: Address, dst: Address): void;
-  copy(bytes: number, rank: number, dims: Address, src: Address, dst: Address): void;
+  pool(
+    sum: number,
+    type: number,
+    to: number,
+    window: Address,
+    src: Address,
+    dst: Address,
+    firstRow: number,
+    rows: number,
+  ): void;
+  copy(
+    bytes: number,
+    rank: number,
+    dims: Address,
+    src: Address,
+    dst: Address,
+    first: number,
+    count: number,
+  ): void;
   fill(bytes: number, dst: Address, n: number, value: bigint): void;
   gather(
     src: Address,

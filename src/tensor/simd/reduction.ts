@@ -120,6 +120,8 @@ export const pool: Op<"pool"> = (engine, op, x, attributes, dtype, shape) => {
       engine.arguments,
       engine.addressOf(x) + (image * x.bytes) / images,
       engine.addressOf(result) + (image * result.bytes) / images,
+      0,
+      fields.outHeight,
     );
   }
   return result;

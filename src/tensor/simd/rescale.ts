@@ -143,10 +143,9 @@ export function rescaleAdd(
       bStep: steps[1]!,
       type: code,
       dst: z + block.result * bytes,
-      rows,
       cols,
     });
-    engine.wasm.rescaleAdd(engine.arguments);
+    engine.wasm.rescaleAdd(engine.arguments, 0, rows, 0, cols);
   });
   return result;
 }

@@ -47,5 +47,14 @@ export function copyStrided(
     words.setInt32(at + 4, level.from, true);
     words.setInt32(at + 8, level.to, true);
   });
-  engine.wasm.copy(elementBytes, levels.length, engine.arguments, from.address, to.address);
+  const count = levels[0]?.count ?? 1;
+  engine.wasm.copy(
+    elementBytes,
+    levels.length,
+    engine.arguments,
+    from.address,
+    to.address,
+    0,
+    count,
+  );
 }

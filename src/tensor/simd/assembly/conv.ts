@@ -32,8 +32,6 @@ export class Contraction {
   epilogue: usize;
   dst: usize;
   dstRowBytes: usize;
-  /** `contractScratchBytes(k, n)` bytes. */
-  scratch: usize;
   /** A `Window`, whose output positions are the rows of A; 0 for a matrix. */
   window: usize;
 }
@@ -175,8 +173,14 @@ export function contractScratchBytes(k: i32, n: i32): usize {
   return <usize>rows * (<usize>(k + 1) << 2) + 2 * strip + GROUP_BYTES + 48;
 }
 
-/** Contracts as `args`, a `Contraction`, says. Reads nothing outside the tensors it names. */
-export function contract(args: usize): void {
+/**
+ * Contracts as `args`, a `Contraction`, says, and gives `rows` rows of the result from `firstRow`, and
+ * of those `cols` columns from `firstCol`, a multiple of 8. Reads nothing outside the tensors that
+ * `args` names and writes nothing but those results. `scratch`: `contractScratchBytes(k, n)` bytes.
+ */
+export function contract(
+  args: usize, firstRow: i32, rows: i32, firstCol: i32, cols: i32, scratch: usize,
+): void {
   const c = changetype<Contraction>(args);
   const e = changetype<Epilogue>(c.epilogue);
   const k = c.k, n = c.n, sums = c.sums;
@@ -188,7 +192,7 @@ export function contract(args: usize): void {
   const lowPlane = sums == SUMS_SPLIT ? <usize>((n + 7) >> 3) * (<usize>pairs << 5) : 0;
   const panelBytes = wide ? <usize>k << 5 : <usize>pairs << 5;
   const ldStrip = <usize>colsPerBlock << (sums == SUMS_I32 ? 2 : 3);
-  const strip = (c.scratch + 15) & ~15;
+  const strip = (scratch + 15) & ~15;
   const narrow = strip + <usize>rowsPerBlock * ldStrip;
   const groups = narrow + (<usize>(rowsPerBlock * colsPerBlock) << 2);
   const block = groups + GROUP_BYTES;
@@ -199,10 +203,11 @@ export function contract(args: usize): void {
   const plain = e.type == (sums == SUMS_I32 ? I32 : I64) && !e.multiplier && !e.bias && !e.table;
   // B in parts that stay in the second-level cache, as long as A need not be gathered for each.
   const part = inPlace ? max(<i32>(PART_BYTES / max(panelBytes, 1)) << 3, colsPerBlock) : n;
-  for (let start = 0; start < n; start += part) {
-    const end = min(n, start + part);
-    for (let i = 0; i < c.m; i += rowsPerBlock) {
-      const rows = min(rowsPerBlock, c.m - i);
+  const endRow = firstRow + rows, endCol = firstCol + cols;
+  for (let start = firstCol; start < endCol; start += part) {
+    const end = min(endCol, start + part);
+    for (let i = firstRow; i < endRow; i += rowsPerBlock) {
+      const rows = min(rowsPerBlock, endRow - i);
       let a = block;
       if (inPlace) a = c.a + <usize>i * lda;
       else if (wide) gatherAs<i32>(c, i, rows, block, lda);

@@ -238,9 +238,10 @@ export function depthwiseScratchBytes(window: usize): usize {
 
 /**
  * Depthwise convolution of one image as `args`, a `Contraction` with a window, says: k taps, n channels,
- * A of at most 16 bits, `sums` i32 (proved) or any other for i64; m is not read.
+ * A of at most 16 bits, `sums` i32 (proved) or any other for i64; m is not read. Gives `rowCount`
+ * rows of output positions from `firstRow`. `scratch`: `depthwiseScratchBytes(window)` bytes.
  */
-export function depthwise(args: usize): void {
+export function depthwise(args: usize, firstRow: i32, rowCount: i32, scratch: usize): void {
   const c = changetype<Contraction>(args);
   const w = changetype<Window>(c.window);
   const e = changetype<Epilogue>(c.epilogue);
@@ -251,7 +252,7 @@ export function depthwise(args: usize): void {
   const ldRow = <usize>positions * ldPixel;
   const ldStrip = ldPixel << (wide ? 2 : 1);
   const block = stripPositions(channels);
-  const strip = (c.scratch + 15) & ~15;
+  const strip = (scratch + 15) & ~15;
   const narrow = strip + <usize>block * ldStrip;
   const pairSums = narrow + <usize>block * (ldPixel << 1);
   const taps = pairSums + (<usize>pairs << 5);
@@ -260,9 +261,9 @@ export function depthwise(args: usize): void {
   const nine = !wide && isNine(w);
   if (nine) pairNine(c.b, channels, weights);
   const step = <usize>w.strideX * ldPixel;
-  let loaded = -w.padTop; // the first row that is not in the ring yet
-  let dst = c.dst;
-  for (let oy = 0; oy < w.outHeight; ++oy) {
+  let loaded = firstRow * w.strideY - w.padTop; // the first row that is not in the ring yet
+  let dst = c.dst + <usize>(firstRow * w.outWidth) * c.dstRowBytes;
+  for (let oy = firstRow, end = firstRow + rowCount; oy < end; ++oy) {
     const top = oy * w.strideY - w.padTop;
     for (let y = max(loaded, top); y < top + rows; ++y) {
       const slot = ring + <usize>((y + w.padTop) % rows) * ldRow;

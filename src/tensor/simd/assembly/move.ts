@@ -35,9 +35,9 @@ function copyRun<T>(src: usize, srcStep: usize, dst: usize, dstStep: usize, n: u
 }
 
 /** The last two dimensions, in blocks whose cache lines serve all their rows. */
-function copyBlocks<T>(outer: Dimension, inner: Dimension, src: usize, dst: usize): void {
-  for (let i: usize = 0; i < outer.count; i += BLOCK) {
-    const rows = min(BLOCK, outer.count - i);
+function copyBlocks<T>(count: usize, outer: Dimension, inner: Dimension, src: usize, dst: usize): void {
+  for (let i: usize = 0; i < count; i += BLOCK) {
+    const rows = min(BLOCK, count - i);
     for (let j: usize = 0; j < inner.count; j += BLOCK) {
       const cols = min(BLOCK, inner.count - j);
       let p = src + i * outer.srcStep + j * inner.srcStep;
@@ -49,21 +49,22 @@ function copyBlocks<T>(outer: Dimension, inner: Dimension, src: usize, dst: usiz
   }
 }
 
-function copyLevel<T>(rank: i32, dims: usize, src: usize, dst: usize): void {
+/** `count` elements of the outermost of `rank` dimensions. */
+function copyLevel<T>(rank: i32, count: usize, dims: usize, src: usize, dst: usize): void {
   const d = changetype<Dimension>(dims);
   if (rank == 0) {
     store<T>(dst, load<T>(src));
   } else if (rank == 1) {
-    copyRun<T>(src, d.srcStep, dst, d.dstStep, d.count);
+    copyRun<T>(src, d.srcStep, dst, d.dstStep, count);
   } else {
     const next = dims + offsetof<Dimension>();
     const inner = changetype<Dimension>(next);
     if (rank == 2 && d.srcStep == sizeof<T>() && inner.srcStep != sizeof<T>() && inner.srcStep != 0) {
-      copyBlocks<T>(d, inner, src, dst);
+      copyBlocks<T>(count, d, inner, src, dst);
       return;
     }
-    for (let i = d.count; i > 0; --i, src += d.srcStep, dst += d.dstStep) {
-      copyLevel<T>(rank - 1, next, src, dst);
+    for (; count > 0; --count, src += d.srcStep, dst += d.dstStep) {
+      copyLevel<T>(rank - 1, inner.count, next, src, dst);
     }
   }
 }
@@ -71,13 +72,21 @@ function copyLevel<T>(rank: i32, dims: usize, src: usize, dst: usize): void {
 /**
  * Copies elements of 1, 2, 4 or 8 bytes between strided tensors. `dims`: `rank` times three i32,
  * outermost first: count, bytes from one element to the next in the source (0 repeats, negative goes
- * back) and in the destination.
+ * back) and in the destination. Of the outermost dimension (without any: of the one element) `count`
+ * are copied, from `first`.
  */
-export function copy(bytes: i32, rank: i32, dims: usize, src: usize, dst: usize): void {
-  if (bytes == 1) copyLevel<u8>(rank, dims, src, dst);
-  else if (bytes == 2) copyLevel<u16>(rank, dims, src, dst);
-  else if (bytes == 4) copyLevel<u32>(rank, dims, src, dst);
-  else copyLevel<u64>(rank, dims, src, dst);
+export function copy(
+  bytes: i32, rank: i32, dims: usize, src: usize, dst: usize, first: usize, count: usize,
+): void {
+  if (rank > 0) {
+    const d = changetype<Dimension>(dims);
+    src += first * d.srcStep;
+    dst += first * d.dstStep;
+  }
+  if (bytes == 1) copyLevel<u8>(rank, count, dims, src, dst);
+  else if (bytes == 2) copyLevel<u16>(rank, count, dims, src, dst);
+  else if (bytes == 4) copyLevel<u32>(rank, count, dims, src, dst);
+  else copyLevel<u64>(rank, count, dims, src, dst);
 }
 
 /** n elements of 1, 2, 4 or 8 bytes, all `value`. */

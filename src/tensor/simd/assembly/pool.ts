@@ -69,13 +69,16 @@ function sumPixel<T>(
   }
 }
 
-function poolOf<T>(sum: i32, to: i32, w: Window, src: usize, dst: usize): void {
+function poolOf<T>(
+  sum: i32, to: i32, w: Window, src: usize, dst: usize, firstRow: i32, rowCount: i32,
+): void {
   const channels = w.channels;
   const ldCol = <usize>w.dilationX * w.pixelBytes;
   const rowBytes = <usize>w.width * w.pixelBytes;
   const ldRow = <usize>w.dilationY * rowBytes;
   const resultBytes: usize = sum ? (to == I32 ? 4 : 8) : sizeof<T>();
-  for (let oy = 0; oy < w.outHeight; ++oy) {
+  dst += <usize>(firstRow * w.outWidth) * <usize>channels * resultBytes;
+  for (let oy = firstRow, end = firstRow + rowCount; oy < end; ++oy) {
     const y = oy * w.strideY - w.padTop;
     const top = firstTap(y, w.dilationY, w.kernelHeight);
     const rows = max(lastTap(y, w.dilationY, w.kernelHeight, w.height) - top, 0);
@@ -91,12 +94,17 @@ function poolOf<T>(sum: i32, to: i32, w: Window, src: usize, dst: usize): void {
   }
 }
 
-/** Maximum (in the dtype), or if `sum` the exact sum (to I32 or I64, saturated once), over the windows of one image. */
-export function pool(sum: i32, type: i32, to: i32, window: usize, src: usize, dst: usize): void {
+/**
+ * Maximum (in the dtype), or if `sum` the exact sum (to I32 or I64, saturated once), over the windows of
+ * one image; gives `rows` rows of output positions from `firstRow`.
+ */
+export function pool(
+  sum: i32, type: i32, to: i32, window: usize, src: usize, dst: usize, firstRow: i32, rows: i32,
+): void {
   const w = changetype<Window>(window);
-  if (type == I16) poolOf<i16>(sum, to, w, src, dst);
-  else if (type == I8) poolOf<i8>(sum, to, w, src, dst);
-  else if (type == I32) poolOf<i32>(sum, to, w, src, dst);
-  else if (type == I64) poolOf<i64>(sum, to, w, src, dst);
-  else poolOf<u8>(sum, to, w, src, dst);
+  if (type == I16) poolOf<i16>(sum, to, w, src, dst, firstRow, rows);
+  else if (type == I8) poolOf<i8>(sum, to, w, src, dst, firstRow, rows);
+  else if (type == I32) poolOf<i32>(sum, to, w, src, dst, firstRow, rows);
+  else if (type == I64) poolOf<i64>(sum, to, w, src, dst, firstRow, rows);
+  else poolOf<u8>(sum, to, w, src, dst, firstRow, rows);
 }

@@ -79,7 +79,7 @@ class WeightedSum {
   bStep: i32;
   type: i32;
   dst: usize;
-  rows: i32;
+  /** From one row of the result to the next. */
   cols: i32;
 }
 
@@ -91,7 +91,7 @@ function sum4(a: v128, b: v128, ma: v128, mb: v128, half: v128): v128 {
   );
 }
 
-function weightedSum<T>(s: WeightedSum): void {
+function weightedSum<T>(s: WeightedSum, firstRow: i32, rows: i32, firstCol: i32, cols: i32): void {
   const zero = s.zeroPoint, lo = s.lo, hi = s.hi;
   const below = lo - zero, above = hi - zero;
   const aType = s.aType, bType = s.bType;
@@ -115,9 +115,12 @@ function weightedSum<T>(s: WeightedSum): void {
   const least = i32x4.splat(<i32>max<i64>(below, i32.MIN_VALUE));
   const most = i32x4.splat(<i32>min<i64>(above, i32.MAX_VALUE));
   const zeros = i32x4.splat(<i32>zero);
-  let a = s.a, b = s.b, dst = s.dst;
-  for (let rows = s.rows; rows > 0; --rows, a += s.aRow, b += s.bRow) {
-    let x = a, y = b, c = s.cols;
+  let a = s.a + <usize>firstRow * s.aRow + <usize>firstCol * aNext;
+  let b = s.b + <usize>firstRow * s.bRow + <usize>firstCol * bNext;
+  let dst = s.dst + (<usize>firstRow * <usize>s.cols + <usize>firstCol) * sizeof<T>();
+  const skip = <usize>(s.cols - cols) * sizeof<T>();
+  for (; rows > 0; --rows, a += s.aRow, b += s.bRow, dst += skip) {
+    let x = a, y = b, c = cols;
     if (lanes) {
       const a0 = splatAs(aType, a), b0 = splatAs(bType, b);
       for (; c >= 8; c -= 8, x += aNext << 3, y += bNext << 3, dst += 8 * sizeof<T>()) {
@@ -140,12 +143,15 @@ function weightedSum<T>(s: WeightedSum): void {
   }
 }
 
-/** `clamp(((a·aMultiplier + b·bMultiplier + 2^(shift−1)) >> shift) + zeroPoint, lo, hi)`, exact. */
-export function rescaleAdd(args: usize): void {
+/**
+ * `clamp(((a·aMultiplier + b·bMultiplier + 2^(shift−1)) >> shift) + zeroPoint, lo, hi)`, exact: `rows`
+ * rows of the result from `firstRow`, and of those `cols` columns from `firstCol`.
+ */
+export function rescaleAdd(args: usize, firstRow: i32, rows: i32, firstCol: i32, cols: i32): void {
   const s = changetype<WeightedSum>(args);
-  if (s.type == I16) weightedSum<i16>(s);
-  else if (s.type == I8) weightedSum<i8>(s);
-  else if (s.type == U8) weightedSum<u8>(s);
-  else if (s.type == I32) weightedSum<i32>(s);
-  else weightedSum<i64>(s);
+  if (s.type == I16) weightedSum<i16>(s, firstRow, rows, firstCol, cols);
+  else if (s.type == I8) weightedSum<i8>(s, firstRow, rows, firstCol, cols);
+  else if (s.type == U8) weightedSum<u8>(s, firstRow, rows, firstCol, cols);
+  else if (s.type == I32) weightedSum<i32>(s, firstRow, rows, firstCol, cols);
+  else weightedSum<i64>(s, firstRow, rows, firstCol, cols);
 }

@@ -321,10 +321,12 @@ describe("rescaleAdd", () => {
           bStep: b.step,
           type: code(type),
           dst,
-          rows,
           cols,
         });
-        kernels.rescaleAdd(at);
+        const [row, col] = [rows >> 1, cols >> 1];
+        kernels.rescaleAdd(at, row, rows - row, 0, cols);
+        kernels.rescaleAdd(at, 0, row, col, cols - col);
+        kernels.rescaleAdd(at, 0, row, 0, col);
         const meaning = (x: bigint, y: bigint) => {
           const sum = x * BigInt(aMultiplier) + y * BigInt(bMultiplier);
           const value = ((sum + (1n << BigInt(shift - 1))) >> BigInt(shift)) + zeroPoint;

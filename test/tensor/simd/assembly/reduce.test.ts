@@ -133,13 +133,16 @@ describe.each(INTEGER_DTYPES)("reductions of %s", (dtype) => {
         return inside;
       });
       const most = arena.alloc(count * bytesOf(dtype));
-      kernels.pool(0, code(dtype), 0, window, at, most);
+      const half = outHeight >> 1;
+      kernels.pool(0, code(dtype), 0, window, at, most, half, outHeight - half);
+      kernels.pool(0, code(dtype), 0, window, at, most, 0, half);
       expect(arena.take(dtype, most, count)).toEqual(
         windows.map((w) => MEANING["reduce.max"](w, dtype)),
       );
       for (const to of ["i32", "i64"] as const) {
         const sum = arena.alloc(count * bytesOf(to));
-        kernels.pool(1, code(dtype), code(to), window, at, sum);
+        kernels.pool(1, code(dtype), code(to), window, at, sum, half, outHeight - half);
+        kernels.pool(1, code(dtype), code(to), window, at, sum, 0, half);
         expect(arena.take(to, sum, count)).toEqual(
           windows.map((w) => saturate(MEANING["reduce.sum"](w, dtype), to)),
         );

@@ -27,7 +27,13 @@ const TRANSCENDENTAL =
   );
 
 export default defineConfig(
-  globalIgnores(["dist/", "coverage/", "src/tensor/simd/assembly/", "src/tensor/simd/generated/"]),
+  globalIgnores([
+    "dist/",
+    "coverage/",
+    "docs/",
+    "src/tensor/simd/assembly/",
+    "src/tensor/simd/generated/",
+  ]),
   js.configs.recommended,
   {
     files: ["**/*.ts"],

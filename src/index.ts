@@ -5,10 +5,10 @@ import type { Instance, InstantiateOptions } from "./vm/instance.js";
 import { instantiate as instantiateOn } from "./vm/instance.js";
 
 export * from "./core/errors.js";
-export type { Dtype, IntegerArray } from "./core/dtype.js";
+export type { Dtype, DtypeArrays, IntegerArray } from "./core/dtype.js";
 export type { Shape, TensorSpec } from "./core/shape.js";
 export type { LinkedModule, ParameterStore } from "./module/link.js";
-export type { Backend } from "./tensor/backend.js";
+export type { Backend, BackendStatistics } from "./tensor/backend.js";
 export type { AggregateOptions, AggregateRun } from "./vm/aggregate.js";
 export type { GasEstimate } from "./vm/estimateGas.js";
 export { estimateGas } from "./vm/estimateGas.js";
@@ -19,7 +19,7 @@ export { DEFAULT_LIMITS } from "./vm/limits.js";
 export type { OutputTensor } from "./vm/outputTensor.js";
 export type { Receipt, ReceiptStatus } from "./vm/receipt.js";
 export { receiptHash } from "./vm/receipt.js";
-export type { Run, RunOptions, RunResult, RunStatistics } from "./vm/run.js";
+export type { Run, RunOptions, RunReport, RunResult, RunStatistics } from "./vm/run.js";
 export type { OnStep, StepEvent } from "./vm/trace.js";
 
 /**

@@ -13,6 +13,7 @@ import { fitSample, isReal, withPins } from "./modelSample.js";
 import { ReferenceModel } from "./referenceModel.js";
 import { selfContained } from "./selfContained.js";
 
+/** What is to be reached, and how a trial is compiled and run. */
 export interface ChoosePlanOptions extends Omit<CompileOptions, "plan" | "precision" | "observe"> {
   /** What each output must reach on the samples, in dB: 10·log10(Σf² / Σ(f − q)²). */
   readonly targetSqnrDb: number;
@@ -22,6 +23,7 @@ export interface ChoosePlanOptions extends Omit<CompileOptions, "plan" | "precis
   readonly onTrial?: (done: number, of: number) => void;
 }
 
+/** A plan, and what it reaches beside 16 bits throughout. */
 export interface ChosenPlan {
   readonly plan: Plan;
   /** What the worst output reaches on the samples with the plan. */

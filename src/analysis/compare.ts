@@ -29,6 +29,7 @@ export interface OutputComparison extends Accuracy {
   readonly notFinite: number;
 }
 
+/** How near a module's outputs are to the float model's, over all samples. */
 export interface Comparison {
   readonly samples: number;
   readonly backend: string;
@@ -40,6 +41,7 @@ export interface Comparison {
   readonly outputs: Readonly<Record<string, OutputComparison>>;
 }
 
+/** What of the module is compared, and how the float model is run. */
 export interface CompareOptions {
   /** Entry of the module; its first unless said. */
   readonly entry?: string;

@@ -33,6 +33,7 @@ export interface LayerComparison {
   readonly count: number;
 }
 
+/** How near the inner values of a module are to the float model's. */
 export interface LayersComparison {
   readonly samples: number;
   /** What computed the floats, where onnxruntime could not. */
@@ -43,6 +44,7 @@ export interface LayersComparison {
   readonly compiled: CompileResult;
 }
 
+/** How the model is compiled and on which engine it runs. */
 export interface CompareLayersOptions extends CompileOptions {
   /** Makes an instance of the module, on an engine of the caller's choice; it is disposed of. */
   readonly instantiate: (module: Uint8Array) => Instance;

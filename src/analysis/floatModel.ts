@@ -9,6 +9,7 @@ type Runtime = typeof import("onnxruntime-web");
 /** Arrays by the name of an input or of a value of the model. */
 export type NamedArrays = ReadonlyMap<string, HostArray>;
 
+/** The float model, ready to run in onnxruntime-web. */
 export interface FloatModel {
   readonly inputNames: readonly string[];
   readonly outputNames: readonly string[];
@@ -17,9 +18,11 @@ export interface FloatModel {
    * @throws InputError `FloatRun` when onnxruntime refuses the inputs
    */
   run(inputs: NamedArrays): Promise<Map<string, HostArray>>;
+  /** Frees the session; the model is not run afterwards. */
   dispose(): Promise<void>;
 }
 
+/** How onnxruntime may treat the model. */
 export interface FloatModelOptions {
   /** Whether onnxruntime may fuse and rewrite the graph; true unless said. */
   readonly optimise?: boolean;

@@ -1,6 +1,6 @@
 /** `aivm/analysis`: the float model beside the compiled one. Needs the package onnxruntime-web. */
 export * from "../core/errors.js";
-export type { HostArray, HostElementType } from "../core/hostArray.js";
+export type { HostArray, HostArrayTypes, HostData, HostElementType } from "../core/hostArray.js";
 export type { Calibration } from "../compiler/calibration.js";
 export type { ModelDescription, ModelPort } from "../compiler/describe.js";
 export { describeModel } from "../compiler/describe.js";
@@ -11,8 +11,14 @@ export type { Accuracy, CompareOptions, Comparison, OutputComparison } from "./c
 export { compare } from "./compare.js";
 export type { CompareLayersOptions, LayerComparison, LayersComparison } from "./compareLayers.js";
 export { compareLayers } from "./compareLayers.js";
-export type { CompilationReport, LayerReport, ReportSource } from "./report/compilationReport.js";
+export type {
+  CompilationReport,
+  LayerReport,
+  ReportSource,
+  ValueReport,
+} from "./report/compilationReport.js";
 export { compilationReport } from "./report/compilationReport.js";
+export type { Octave } from "./report/magnitudes.js";
 export type { FloatModel, FloatModelOptions, NamedArrays } from "./floatModel.js";
 export { openFloatModel } from "./floatModel.js";
 export type { MadeUpOptions } from "./madeUpSamples.js";

@@ -7,6 +7,7 @@ import { elementCount } from "../core/shape.js";
 import type { NamedArrays } from "./floatModel.js";
 import { isReal } from "./modelSample.js";
 
+/** Sizes, ranges and number of made-up samples. */
 export interface MadeUpOptions {
   /** Sizes of open dimensions, by name; 1 where nothing is said. `planSamples` finds fitting ones. */
   readonly dims?: Readonly<Record<string, number>>;

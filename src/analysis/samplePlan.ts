@@ -5,6 +5,7 @@ import type { Connections, ElementType, Graph, GraphNode } from "../compiler/gra
 import { connections, constantNumbers, intAttribute, isFloat } from "../compiler/graph.js";
 import { CompileError } from "../core/errors.js";
 
+/** Sizes and ranges under which made-up samples run through a model. */
 export interface SamplePlan {
   /** Sizes for the open dimensions, by name; those that were given stay. */
   readonly dims: Readonly<Record<string, number>>;

@@ -26,6 +26,7 @@ export interface Calibration {
   readonly tensors: Readonly<Record<string, TensorRange>>;
 }
 
+/** What a float tensor's values were over all samples of a calibration. */
 export interface TensorRange {
   /** Least and greatest finite value over all samples. */
   readonly min: number;
@@ -43,6 +44,7 @@ export interface TensorRange {
   readonly histogram: readonly (readonly [number, number])[];
 }
 
+/** Ranges of a tensor's values by channel, along one of its axes. */
 export interface ChannelRange {
   readonly axis: number;
   readonly min: readonly number[];

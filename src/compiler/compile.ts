@@ -39,6 +39,7 @@ const COMPILER = "aivm 0.1.0";
 /** What an open dimension may grow to where nothing else is said. */
 const OPEN_DIMENSION_MAXIMUM = 65_535;
 
+/** All that a module depends on besides the model: `compile` is a pure function of both. */
 export interface CompileOptions extends ImportOptions {
   readonly calibration: Calibration;
   /** `fx16` unless said, or the plan's. */
@@ -83,6 +84,7 @@ export interface CompileReport {
   readonly untakenBranches: readonly string[];
 }
 
+/** A module, and what is known of how it came about. */
 export interface CompileResult {
   readonly module: Module;
   /** The module, encoded. */

@@ -10,6 +10,7 @@ export interface ModelPort {
   readonly dims: readonly Dim[] | undefined;
 }
 
+/** The inputs and outputs of a model, in its own order. */
 export interface ModelDescription {
   readonly inputs: readonly ModelPort[];
   readonly outputs: readonly ModelPort[];

@@ -51,6 +51,7 @@ export interface ValueInfo {
   shape: Shape;
 }
 
+/** Element types of a model's tensors, by ONNX's names. */
 export type ElementType =
   | "float32"
   | "float64"

@@ -8,6 +8,7 @@ import type { ExternalData } from "./onnx/tensor.js";
 import { decodeModel } from "./onnx/wire.js";
 import { resolve } from "./resolve.js";
 
+/** What is fixed of a model before it is read. */
 export interface ImportOptions {
   /** Values for symbolic dimensions, by name; others stay symbolic. */
   readonly dims?: Readonly<Record<string, number>>;

@@ -49,6 +49,7 @@ export interface DtypeArrays {
   i64: BigInt64Array;
 }
 
+/** A typed array of the host that holds the integers of some dtype; `BigInt64Array` for `i64`. */
 export type IntegerArray = DtypeArrays[Dtype];
 
 /** A zero-filled host array of `length` elements of `dtype`. */

@@ -83,6 +83,7 @@ export const TRAP_CODES = {
   ElementLimit: 10,
 } as const;
 
+/** Names of the traps; spec/execution.md#traps says when each occurs. */
 export type TrapCode = keyof typeof TRAP_CODES;
 
 /** Execution stopped; a deterministic outcome that has a receipt, not a failure of the host. */

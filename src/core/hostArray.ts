@@ -16,7 +16,9 @@ export interface HostArrayTypes {
   float64: Float64Array;
 }
 
+/** Element types that samples and float outputs have: ONNX's names. */
 export type HostElementType = keyof HostArrayTypes;
+/** Elements of a tensor of the host, in the array that fits their type. */
 export type HostData = HostArrayTypes[HostElementType];
 
 /** A tensor as the host sees it: real numbers or integers, row-major. */

@@ -1,5 +1,7 @@
 /** `aivm/module`: modules as files, as text and as values; their identity and their validity. */
+export type { TensorType } from "../core/shape.js";
 export { AivmError, InputError, InvalidError, LinkError, MalformedError } from "../core/errors.js";
+export type { Instruction } from "../opcodes/index.js";
 export { parseAssembly } from "./assemble.js";
 export { decodeModule, FORMAT_VERSION } from "./decode.js";
 export { formatAssembly } from "./disassemble.js";

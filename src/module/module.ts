@@ -39,6 +39,7 @@ export interface Port {
   readonly scale?: RealScale;
 }
 
+/** A function that hosts can run, with what it takes and gives. */
 export interface EntryPoint {
   readonly name: string;
   /** Index of its function in the code part. */
@@ -47,6 +48,7 @@ export interface EntryPoint {
   readonly outputs: readonly Port[];
 }
 
+/** What a host and an engine must know of a module before they look at its code. */
 export interface Configuration {
   readonly isaVersion: number;
   readonly gasVersion: number;
@@ -63,6 +65,7 @@ export interface Configuration {
   readonly aggregations: readonly { readonly entry: number; readonly function: number }[];
 }
 
+/** A function of bytecode; spec/module.md#functions. */
 export interface ModuleFunction {
   readonly params: readonly TensorType[];
   readonly results: readonly TensorType[];
@@ -85,6 +88,7 @@ export interface Provenance {
   readonly [key: string]: string;
 }
 
+/** A module as a value: what `encodeModule` writes and `decodeModule` reads. */
 export interface Module {
   readonly configuration: Configuration;
   /** The inference code. */

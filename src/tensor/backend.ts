@@ -18,6 +18,7 @@ export interface Tensor {
   refs: number;
 }
 
+/** Instructions of two operands of one dtype, element by element. */
 export type BinaryOp =
   | "add"
   | "sub"
@@ -33,11 +34,17 @@ export type BinaryOp =
   | "xor"
   | "shl"
   | "shr";
+/** Instructions that compare element by element; their result is `bool`. */
 export type CompareOp = "eq" | "lt" | "le";
+/** Instructions of one operand, element by element. */
 export type UnaryOp = "not" | "neg" | "abs" | "sqrt.floor";
+/** Instructions that reduce axes to size 1. */
 export type ReduceOp = "reduce.sum" | "reduce.prod" | "reduce.max" | "reduce.min";
+/** Instructions that find an index along an axis; of equals the lowest. */
 export type ArgOp = "argmax" | "argmin";
+/** Instructions that write updates at indices. */
 export type ScatterOp = "scatter" | "scatter.add" | "scatter.mul" | "scatter.max" | "scatter.min";
+/** Instructions that reduce windows. */
 export type PoolOp = "pool.max" | "pool.sum";
 
 /** Bits within which all values of the operands lie. */
@@ -175,6 +182,7 @@ export interface Backend<T extends Tensor = Tensor> {
   /** Called once when `refs` has become 0; the tensor is not used afterwards. */
   release(x: T): void;
 
+  /** What the backend has done and holds, at this moment. */
   statistics(): BackendStatistics;
 
   /** Frees everything, packed weights included; the backend is not used afterwards. */

@@ -21,6 +21,7 @@ export interface HostIntegers {
   readonly dims: readonly number[];
 }
 
+/** An input as a host hands it in: reals, which the port's scale makes integers, or the integers themselves. */
 export type HostValue = HostReals | HostIntegers;
 
 export interface HostInputs {

@@ -1,9 +1,9 @@
 /** `aivm/vm`: modules in, receipts out. The engine is the caller's choice. */
 export * from "../core/errors.js";
-export type { Dtype, IntegerArray } from "../core/dtype.js";
+export type { Dtype, DtypeArrays, IntegerArray } from "../core/dtype.js";
 export type { Shape, TensorSpec } from "../core/shape.js";
 export type { LinkedModule, ParameterStore } from "../module/link.js";
-export type { Backend, Tensor } from "../tensor/backend.js";
+export type * from "../tensor/backend.js";
 export type { AggregateOptions, AggregateRun } from "./aggregate.js";
 export type { FloatType } from "./dyadic.js";
 export type { GasEstimate } from "./estimateGas.js";
@@ -14,10 +14,11 @@ export { Instance, instantiate } from "./instance.js";
 export type { Limits } from "./limits.js";
 export { DEFAULT_LIMITS } from "./limits.js";
 export { OutputTensor } from "./outputTensor.js";
+export type { Quantized } from "./quantize.js";
 export { dequantize, quantize } from "./quantize.js";
 export type { RawTensor } from "./rawTensor.js";
 export type { Receipt, ReceiptStatus } from "./receipt.js";
 export { receiptHash } from "./receipt.js";
-export type { RunOptions, RunResult, RunStatistics } from "./run.js";
+export type { RunOptions, RunReport, RunResult, RunStatistics } from "./run.js";
 export { Run } from "./run.js";
 export type { OnStep, StepEvent } from "./trace.js";

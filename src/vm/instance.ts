@@ -14,6 +14,7 @@ import { findEntry, linkProgram } from "./program.js";
 import type { RunOptions, RunResult, RunTarget } from "./run.js";
 import { Run } from "./run.js";
 
+/** On which engine, and with which parameters, an instance runs. */
 export interface InstantiateOptions {
   readonly backend: Backend;
   /** Whether the instance disposes of the backend when it has ended; else the caller does. */

@@ -18,6 +18,7 @@ export interface Limits {
   readonly elements: number;
 }
 
+/** What a run may use where its host says nothing else. */
 export const DEFAULT_LIMITS: Limits = {
   gas: 1_000_000_000_000_000n,
   memoryBytes: 2 ** 32,

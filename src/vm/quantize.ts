@@ -7,6 +7,7 @@ import type { RealScale } from "../module/module.js";
 import type { FloatType } from "./dyadic.js";
 import { dyadicOf, powerOfTwo, roundDyadic } from "./dyadic.js";
 
+/** Reals as integers of a port. */
 export interface Quantized {
   readonly integers: IntegerArray;
   /** How many values lay outside the dtype and became its least or greatest value. */

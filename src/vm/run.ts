@@ -26,6 +26,7 @@ export interface RunOptions {
   readonly onStep?: OnStep | undefined;
 }
 
+/** What a run did, for people and tools; no part of its receipt. */
 export interface RunStatistics {
   /** Instructions done. */
   readonly instructions: number;
@@ -35,7 +36,8 @@ export interface RunStatistics {
   readonly saturated: Readonly<Record<string, number>>;
 }
 
-interface RunReport {
+/** What every run has, however it ended. */
+export interface RunReport {
   readonly receipt: Receipt;
   readonly statistics: RunStatistics;
 }

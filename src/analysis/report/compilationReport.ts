@@ -36,6 +36,7 @@ export interface LayerReport {
   readonly weightBits?: number;
 }
 
+/** What `aivm compile --report` shows, as data. */
 export interface CompilationReport {
   /** What the page calls the model. */
   readonly name: string;
@@ -60,6 +61,7 @@ export interface CompilationReport {
   readonly layers: readonly LayerReport[];
 }
 
+/** What a report is made from. */
 export interface ReportSource {
   readonly name: string;
   /** The normal form that was lowered, as `importSupported` gives it. */

@@ -4,6 +4,7 @@ import { powerOfTwo } from "./scale.js";
 
 /** Names of the precision profiles. */
 export const PRECISIONS = ["fx16", "fx16w8", "fx8", "fx32"] as const;
+/** Names of the precision profiles; README says what each is for. */
 export type Precision = (typeof PRECISIONS)[number];
 
 /** What a precision profile means for tensors and weights. */

@@ -8,6 +8,7 @@ import { kernelSet } from "./kernelSet.js";
 import type { SimdTensor } from "./tensor.js";
 import { isWithin } from "./values.js";
 
+/** What the `simd` engine may take from its host. */
 export interface SimdOptions {
   /** How far the memory may grow, in bytes; 4 GiB, what its addresses reach, unless said. */
   readonly maxMemoryBytes?: number;

@@ -8,6 +8,7 @@ import { reductionKernels } from "./reduction.js";
 import { WeightCache } from "./weightCache.js";
 import { WasmEngine } from "./wasmEngine.js";
 
+/** Where the `tfjs` engine finds what it needs. */
 export interface TfjsOptions {
   /**
    * Directory or URL, ending in a slash, of the `.wasm` files of `@tensorflow/tfjs-backend-wasm`.

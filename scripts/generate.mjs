@@ -109,6 +109,7 @@ function page(name, record) {
   const parts = [
     `<!-- ${NOTE} -->`,
     `# \`${name}\``,
+    "## Meaning",
     record.doc,
     `Opcode ${hex(record.code)}, class ${record.class}${record.kind === "tensor" ? `, locality ${record.locality}` : ""}.`,
     "## Immediates",
@@ -155,8 +156,10 @@ function typing(record) {
     resultRank(rank),
   ]);
   return [
-    "## Operands, the one pushed first in front",
-    operands.length === 0 ? "None." : table(["Name", "Dtype", "Rank", "Popped"], operands),
+    "## Operands",
+    operands.length === 0
+      ? "None."
+      : `The one pushed first in front.\n\n${table(["Name", "Dtype", "Rank", "Popped"], operands)}`,
     "## Results",
     table(["Name", "Dtype", "Rank"], results),
     ...(record.constraints.length === 0

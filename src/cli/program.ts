@@ -5,6 +5,7 @@ import { addAssemble } from "./commands/assemble.js";
 import { addCalibrate } from "./commands/calibrate.js";
 import { addCompare } from "./commands/compare.js";
 import { addCompile } from "./commands/compile.js";
+import { addConformance } from "./commands/conformance.js";
 import { addDisassemble } from "./commands/disassemble.js";
 import { addInspect } from "./commands/inspect.js";
 import type { Outcome } from "./commands/run.js";
@@ -60,6 +61,7 @@ export async function runProgram(
   addInspect(program, terminal);
   addDisassemble(program, terminal);
   addAssemble(program, terminal);
+  addConformance(program, terminal, outcome);
   for (const command of program.commands) {
     command.showHelpAfterError(`Try \`aivm ${command.name()} --help\`.`);
   }

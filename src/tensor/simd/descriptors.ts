@@ -168,6 +168,8 @@ export interface WeightedSum {
   zeroPoint: bigint;
   lo: bigint;
   hi: bigint;
+  /** What the weighted sum and its half are at most in magnitude; −1 where that is not below 2^63. */
+  most: bigint;
   aMultiplier: number;
   bMultiplier: number;
   shift: number;
@@ -205,12 +207,13 @@ const WEIGHTED_SUM = [
   "dst",
   "cols",
 ] as const satisfies readonly (keyof WeightedSum)[];
-export const WEIGHTED_SUM_BYTES = OUTPUT.length * 8 + WEIGHTED_SUM.length * 4;
+const WEIGHTED_SUM_WIDE = [...OUTPUT, "most"] as const satisfies readonly (keyof WeightedSum)[];
+export const WEIGHTED_SUM_BYTES = WEIGHTED_SUM_WIDE.length * 8 + WEIGHTED_SUM.length * 4;
 
 /** Writes a weighted sum at a multiple of 8. */
 export function writeWeightedSum(view: DataView, at: Address, fields: Readonly<WeightedSum>): void {
-  OUTPUT.forEach((name, i) => view.setBigInt64(at + 8 * i, fields[name], true));
-  writeWords(view, at + 8 * OUTPUT.length, WEIGHTED_SUM, fields);
+  WEIGHTED_SUM_WIDE.forEach((name, i) => view.setBigInt64(at + 8 * i, fields[name], true));
+  writeWords(view, at + 8 * WEIGHTED_SUM_WIDE.length, WEIGHTED_SUM, fields);
 }
 
 export interface RescalePlan {

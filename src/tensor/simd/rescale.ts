@@ -15,6 +15,9 @@ import type { PendingRescale, PendingTable, SimdTensor } from "./tensor.js";
 import { boundsOf, sumsAreShort } from "./values.js";
 
 const LANES = 8;
+/** More than sums of doubles are off, and a bound that stays below 2^63 all the same. */
+const ABOVE = 1 + 1 / 2 ** 40;
+const SAFE_SUM = 2 ** 63 - 2 ** 32;
 
 /** Writes an epilogue that rescales by one factor; its parameters lie behind it. */
 function writeScalar(
@@ -124,12 +127,18 @@ export function rescaleAdd(
   const [aInfo, bInfo] = [DTYPE_INFO[a.dtype], DTYPE_INFO[b.dtype]];
   const [x, y, z] = [engine.addressOf(a), engine.addressOf(b), engine.addressOf(result)];
   const { code, bytes } = DTYPE_INFO[output.dtype];
+  const sum =
+    magnitude(a.interval) * Math.abs(multipliers.a) +
+    magnitude(b.interval) * Math.abs(multipliers.b) +
+    Number(1n << BigInt(shift - 1));
+  const most = sum < SAFE_SUM ? BigInt(Math.ceil(sum * ABOVE)) : -1n;
   forEachBlock(shape, [a.shape, b.shape], (block) => {
     const { rows, cols, offsets, rowSteps, steps } = block;
     writeWeightedSum(engine.heap.words, engine.arguments, {
       zeroPoint: output.zeroPoint,
       lo: output.lo,
       hi: output.hi,
+      most,
       aMultiplier: multipliers.a,
       bMultiplier: multipliers.b,
       shift,

@@ -2,8 +2,9 @@
 // the same row again), `aStep` elements from one column to the next (1, or 0: one value a row). Rows
 // of the result are dense. Every function saturates once.
 
+import { divideRun } from "./divide";
 import {
-  I16, I32, I64, I8, clampI64, lowWords, maxOf, minOf, saturate,
+  I16, I32, I64, I8, boundedI64, clampI64, lowWords, maxOf, minOf, saturate,
 } from "./types";
 
 const ADD: i32 = 0;
@@ -14,7 +15,6 @@ const MAX: i32 = 4;
 const AND: i32 = 5;
 const OR: i32 = 6;
 const XOR: i32 = 7;
-const LAST_WITH_LANES: i32 = 7;
 const DIV_FLOOR: i32 = 8;
 const DIV_TRUNC: i32 = 9;
 const MOD_FLOOR: i32 = 10;
@@ -32,12 +32,18 @@ function saturateLanes(x: v128, wrapped: v128, overflow: v128): v128 {
   return v128.bitselect(limit, wrapped, i32x4.shr_s(overflow, 31));
 }
 
+/** As `saturateLanes`, of i64. */
+@inline
+function saturateI64(x: v128, wrapped: v128, overflow: v128): v128 {
+  const zero = i64x2.splat(0);
+  const limit = v128.xor(i64x2.lt_s(x, zero), i64x2.splat(i64.MAX_VALUE));
+  return v128.bitselect(limit, wrapped, i64x2.lt_s(overflow, zero));
+}
+
 /** Two i64 lanes within i32, saturated. */
 @inline
 export function clampToI32(x: v128): v128 {
-  const lo = i64x2.splat(i32.MIN_VALUE), hi = i64x2.splat(i32.MAX_VALUE);
-  x = v128.bitselect(lo, x, i64x2.gt_s(lo, x));
-  return v128.bitselect(hi, x, i64x2.gt_s(x, hi));
+  return boundedI64(x, i64x2.splat(i32.MIN_VALUE), i64x2.splat(i32.MAX_VALUE));
 }
 
 @inline
@@ -69,7 +75,16 @@ function opLanes<T>(op: i32, x: v128, y: v128): v128 {
   if (op == AND) return v128.and(x, y);
   if (op == OR) return v128.or(x, y);
   if (op == XOR) return v128.xor(x, y);
-  if (sizeof<T>() < 8) {
+  if (sizeof<T>() == 8) {
+    if (op == MIN) return v128.bitselect(x, y, i64x2.lt_s(x, y));
+    if (op == MAX) return v128.bitselect(x, y, i64x2.gt_s(x, y));
+    if (op == ADD) {
+      const sum = i64x2.add(x, y);
+      return saturateI64(x, sum, v128.and(v128.xor(x, sum), v128.xor(y, sum)));
+    }
+    const difference = i64x2.sub(x, y);
+    return saturateI64(x, difference, v128.and(v128.xor(x, y), v128.xor(x, difference)));
+  } else {
     if (op == MIN) return v128.min<T>(x, y);
     if (op == MAX) return v128.max<T>(x, y);
     if (op == MUL) return mulLanes<T>(x, y);
@@ -81,7 +96,38 @@ function opLanes<T>(op: i32, x: v128, y: v128): v128 {
     const difference = i32x4.sub(x, y);
     return saturateLanes(x, difference, v128.and(v128.xor(x, y), v128.xor(x, difference)));
   }
-  return x;
+}
+
+/** Whether `opLanes` knows it. */
+@inline
+function hasLanes<T>(op: i32): bool {
+  return op <= XOR && (sizeof<T>() < 8 || op != MUL);
+}
+
+/** Lanes shifted by a count that is less than their bits. */
+@inline
+function shiftLanes<T>(op: i32, x: v128, count: i32, least: v128, most: v128): v128 {
+  if (op == SHR) return v128.shr<T>(x, count);
+  let y = v128.shl<T>(x, count);
+  y = v128.bitselect(v128.splat<T>(<T>maxOf<T>()), y, v128.gt<T>(x, most));
+  return isSigned<T>() ? v128.bitselect(v128.splat<T>(<T>minOf<T>()), y, v128.lt<T>(x, least)) : y;
+}
+
+/** What lanes can do of a row whose second operand is one value: how many elements. */
+@inline
+function scalarRun<T>(op: i32, x: usize, y: i64, dst: usize, n: i32): i32 {
+  if (op == SHL || op == SHR) {
+    const count = clampI64(y, 0, 63);
+    if (count >= 8 * sizeof<T>()) return 0;
+    const lanes: i32 = 16 / sizeof<T>();
+    const least = v128.splat<T>(<T>(minOf<T>() >> count)), most = v128.splat<T>(<T>(maxOf<T>() >> count));
+    for (let c = n; c >= lanes; c -= lanes, x += 16, dst += 16) {
+      v128.store(dst, shiftLanes<T>(op, v128.load(x), <i32>count, least, most));
+    }
+    return n & -lanes;
+  }
+  if (sizeof<T>() == 8 && (op == DIV_FLOOR || op == DIV_TRUNC)) return divideRun(op == DIV_TRUNC, x, n, y, dst);
+  return 0;
 }
 
 @inline
@@ -150,7 +196,13 @@ function rowsOf<T>(
   const aNext: usize = aStep ? sizeof<T>() : 0, bNext: usize = bStep ? sizeof<T>() : 0;
   for (; rows > 0; --rows, a += aRow, b += bRow) {
     let x = a, y = b, c = cols;
-    if (op <= LAST_WITH_LANES && (sizeof<T>() < 8 || op >= AND)) {
+    if (!hasLanes<T>(op) && aNext && !bNext) {
+      const done = scalarRun<T>(op, x, <i64>load<T>(b), dst, c);
+      c -= done;
+      x += <usize>done * sizeof<T>();
+      dst += <usize>done * sizeof<T>();
+    }
+    if (hasLanes<T>(op)) {
       const x0 = v128.splat<T>(load<T>(a)), y0 = v128.splat<T>(load<T>(b));
       for (; c >= lanes; c -= lanes, x += aNext * lanes, y += bNext * lanes, dst += 16) {
         v128.store(dst, opLanes<T>(op, aNext ? v128.load(x) : x0, bNext ? v128.load(y) : y0));
@@ -208,6 +260,8 @@ function storeMask<T>(dst: usize, mask: v128): void {
     v128.store(dst, v128.and(mask, one));
   } else if (sizeof<T>() == 2) {
     v128.store64_lane(dst, v128.and(i8x16.narrow_i16x8_s(mask, mask), one), 0);
+  } else if (sizeof<T>() == 8) {
+    store<u16>(dst, <u16>(i64x2.extract_lane(mask, 0) & 1) | (<u16>(i64x2.extract_lane(mask, 1) & 1) << 8));
   } else {
     const half = i16x8.narrow_i32x4_s(mask, mask);
     v128.store32_lane(dst, v128.and(i8x16.narrow_i16x8_s(half, half), one), 0);
@@ -222,7 +276,7 @@ function compareRows<T>(
   const aNext: usize = aStep ? sizeof<T>() : 0, bNext: usize = bStep ? sizeof<T>() : 0;
   for (; rows > 0; --rows, a += aRow, b += bRow) {
     let x = a, y = b, c = cols;
-    if (sizeof<T>() < 8) {
+    if (cols >= lanes) {
       const x0 = v128.splat<T>(load<T>(a)), y0 = v128.splat<T>(load<T>(b));
       for (; c >= lanes; c -= lanes, x += aNext * lanes, y += bNext * lanes, dst += lanes) {
         storeMask<T>(dst, compareLanes<T>(op, aNext ? v128.load(x) : x0, bNext ? v128.load(y) : y0));

@@ -2,7 +2,7 @@
 
 import { lutDirect, lutInterpolate } from "./lut";
 import {
-  I16, I32, I64, I8, U8, byteSize, clampI64, highWords, load4, lowWords, store8,
+  I16, I32, I64, I8, U8, boundedI64, byteSize, clampI64, highWords, load4, lowWords, store8,
 } from "./types";
 
 /** Fields and their order are mirrored by `EPILOGUE` in `../descriptors.ts`. */
@@ -155,11 +155,7 @@ function rescaleWide4(
   const low = lowWords(x0, x1), high = highWords(x0, x1);
   let y0 = scaled(low, high, m, half, false);
   let y1 = scaled(low, high, m, half, true);
-  y0 = v128.bitselect(lo, y0, i64x2.gt_s(lo, y0));
-  y1 = v128.bitselect(lo, y1, i64x2.gt_s(lo, y1));
-  y0 = v128.bitselect(hi, y0, i64x2.gt_s(y0, hi));
-  y1 = v128.bitselect(hi, y1, i64x2.gt_s(y1, hi));
-  return lowWords(i64x2.shr_u(y0, t), i64x2.shr_u(y1, t));
+  return lowWords(i64x2.shr_u(boundedI64(y0, lo, hi), t), i64x2.shr_u(boundedI64(y1, lo, hi), t));
 }
 
 /** The shift at which results of factors below 2^31 and sums within ±2^47 fit 32 bits, whatever they are. */

@@ -59,6 +59,13 @@ export function clampI64(x: i64, lo: i64, hi: i64): i64 {
   return x < lo ? lo : x > hi ? hi : x;
 }
 
+/** Two i64 lanes within bounds. */
+@inline
+export function boundedI64(x: v128, lo: v128, hi: v128): v128 {
+  x = v128.bitselect(lo, x, i64x2.gt_s(lo, x));
+  return v128.bitselect(hi, x, i64x2.gt_s(x, hi));
+}
+
 @inline
 export function minOf<T>(): i64 {
   return isSigned<T>() ? i64.MIN_VALUE >> (64 - 8 * sizeof<T>()) : 0;

@@ -1,6 +1,6 @@
 // Operators on one tensor, conversions, and select.
 
-import { BOOL, I16, I32, I64, I8, U8, clampI64, load4, maxOf, saturate, store8 } from "./types";
+import { BOOL, I16, I32, I64, I8, U8, boundedI64, clampI64, load4, lowWords, maxOf, minOf, saturate, store8 } from "./types";
 
 const NOT: i32 = 0;
 const NEG: i32 = 1;
@@ -83,6 +83,11 @@ function clampRun<T>(src: usize, n: usize, lo: i64, hi: i64, dst: usize): void {
     for (const last = dst + ((n * sizeof<T>()) & ~15); dst < last; src += 16, dst += 16) {
       v128.store(dst, v128.min<T>(v128.max<T>(v128.load(src), least), most));
     }
+  } else {
+    const least = i64x2.splat(lo), most = i64x2.splat(hi);
+    for (const last = dst + ((n << 3) & ~15); dst < last; src += 16, dst += 16) {
+      v128.store(dst, boundedI64(v128.load(src), least, most));
+    }
   }
   for (; dst < end; src += sizeof<T>(), dst += sizeof<T>()) {
     store<T>(dst, <T>clampI64(<i64>load<T>(src), lo, hi));
@@ -104,6 +109,13 @@ function castRun<S, D>(src: usize, n: usize, dst: usize): void {
     const last = dst + (n & ~7) * sizeof<D>();
     for (; dst < last; src += 8 * sizeof<S>(), dst += 8 * sizeof<D>()) {
       store8<D>(dst, load4<S>(src), load4<S>(src + 4 * sizeof<S>()));
+    }
+  } else if (sizeof<D>() < 8) {
+    const least = i64x2.splat(minOf<D>()), most = i64x2.splat(maxOf<D>());
+    for (const last = dst + (n & ~7) * sizeof<D>(); dst < last; src += 64, dst += 8 * sizeof<D>()) {
+      const x0 = boundedI64(v128.load(src), least, most), x1 = boundedI64(v128.load(src, 16), least, most);
+      const x2 = boundedI64(v128.load(src, 32), least, most), x3 = boundedI64(v128.load(src, 48), least, most);
+      store8<D>(dst, lowWords(x0, x1), lowWords(x2, x3));
     }
   }
   for (; dst < end; src += sizeof<S>(), dst += sizeof<D>()) {

@@ -290,6 +290,29 @@ describe("mulWide", () => {
   });
 });
 
+describe("quotients of i64 by one divisor", () => {
+  // Where doubles serve: divisors and quotients of all sizes, dividends next to multiples.
+  it.each(["div.floor", "div.trunc"] as const)("%s beside multiples", (op) => {
+    for (let bits = 0; bits < 63; bits++) {
+      arena.reset();
+      const y = (1n << BigInt(bits)) + (random.big(64, false) & ((1n << BigInt(bits)) - 1n));
+      const n = bits % 9 === 0 ? 1030 + bits : 33;
+      const room = Math.max(bits % 3 === 0 ? 62 - bits : Math.min(62 - bits, 49), 1);
+      const x = Array.from({ length: n }, (_, i) => {
+        const q = random.big(room, true);
+        return BigInt.asIntN(64, q * y + BigInt((i % 5) - 2));
+      });
+      const a = arena.put(BigInt64Array.from(x));
+      const b = arena.put(BigInt64Array.of(y));
+      const dst = arena.alloc(8 * n);
+      kernels.binary(BINARY[op], code("i64"), a, 0, 1, b, 0, 0, dst, 1, n);
+      const meaning = BINARY_MEANING[op];
+      expect(arena.take("i64", dst, n)).toEqual(x.map((value) => meaning(value, y, "i64")));
+      arena.check();
+    }
+  });
+});
+
 describe("rescaleAdd", () => {
   it.each(NARROW_PAIRS)("%s and %s", (aType, bType) => {
     for (const type of INTEGER_DTYPES) {
@@ -302,12 +325,26 @@ describe("rescaleAdd", () => {
         const shift = full ? random.between(1, 62) : random.between(18, 40);
         const zeroPoint = random.big(bits, signed) >> BigInt(random.below(bits));
         const [lo, hi] = random.below(2) ? [min, max] : [min / 2n, max / 3n];
+        // The bound that an engine knows, if it knows one: the tightest.
+        const half = 1n << BigInt(shift - 1);
+        const size = (x: bigint) => (x < 0n ? -x : x);
+        const sums = expected(
+          a,
+          b,
+          rows,
+          cols,
+          (x, y) =>
+            size(x) * size(BigInt(aMultiplier)) + size(y) * size(BigInt(bMultiplier)) + half,
+        );
+        const bound = sums.reduce((x, y) => (x > y ? x : y), 0n);
+        const most = random.below(4) === 0 || bound >= 1n << 63n ? -1n : bound;
         const dst = arena.alloc(rows * cols * bytesOf(type));
         const at = arena.alloc(WEIGHTED_SUM_BYTES);
         writeWeightedSum(arena.view, at, {
           zeroPoint,
           lo,
           hi,
+          most,
           aMultiplier,
           bMultiplier,
           shift,

@@ -190,7 +190,15 @@ function run(
     depthwise ? wasm.depthwiseScratchBytes(windowAt) : wasm.contractScratchBytes(k, n),
   );
   // All that can fail for want of memory comes before the result.
-  const parameters = channelParameters(engine, owner, pending, wide, columns);
+  const parameters = channelParameters(
+    engine,
+    owner,
+    pending,
+    wide,
+    columns,
+    wide ? "i64" : "i32",
+    sum,
+  );
   const out = engine.allocate(dtype, shape);
   let channel = -1;
   eachProduct((product) => {

@@ -103,8 +103,12 @@ export interface Epilogue {
   shift: Address;
   /** From `planRescale`. */
   uniformShift: number;
-  /** 1 if what is rescaled, its bias included, is within ±2^47; else 0. */
-  small: number;
+  /** What is rescaled, its bias included, is within ±2^bits. */
+  bits: number;
+  /** i32, like `multiplier`, from `spreadShifts`; 0 for none. */
+  spreadHalf: Address;
+  spreadFactor: Address;
+  spreadShift: number;
   /** −1: parameters per channel; 0: one for all. */
   channelMask: number;
   /** dtype code after the rescale; without one that of the accumulator, i32 or i64. */
@@ -127,7 +131,10 @@ const EPILOGUE = [
   "multiplier",
   "shift",
   "uniformShift",
-  "small",
+  "bits",
+  "spreadHalf",
+  "spreadFactor",
+  "spreadShift",
   "channelMask",
   "type",
   "table",
@@ -223,25 +230,26 @@ export interface RescalePlan {
 }
 
 /** The least common shift that vector kernels take, by the width of what is rescaled. */
-const LEAST_SHIFT = { upTo16: 17, wider: 32 } as const;
+const LEAST_SHIFT = { upTo16: 17, i32: 1, i64: 1 } as const;
 export type SourceWidth = keyof typeof LEAST_SHIFT;
-/** The shift for which 64-bit sources have a faster kernel: see `small` of an epilogue. */
+/** The least that needs no shift to the left, nor more bits, first. */
+const HIGH_WORDS = 32;
+/** The shift for which 64-bit sources have a faster kernel, if they are within ±2^47. */
 const SMALL_SHIFT = 48;
 
 /**
  * Equal factors m/2^s with one shift of at least 32, which is what the vector kernels want: they keep
- * the high words of 64-bit products. Sources of up to 16 bits are shifted left first where only a
- * smaller one, from 17, will do. Possible when no multiplier is negative and the factors' ranges
- * meet; else the multipliers come back as they are.
+ * the high words of 64-bit products. Smaller ones, for sources of up to 16 bits from 17, cost more.
+ * Possible when no multiplier is negative and the factors' ranges meet; else the multipliers come back
+ * as they are.
  */
 export function planRescale(
   multipliers: ArrayLike<number>,
   shifts: ArrayLike<number>,
-  source: SourceWidth = "wider",
+  source: SourceWidth,
 ): RescalePlan {
-  const plan = planFrom(LEAST_SHIFT.wider, multipliers, shifts);
-  if (plan.uniformShift !== 0 || source === "wider") return plan;
-  return planFrom(LEAST_SHIFT.upTo16, multipliers, shifts);
+  const plan = planFrom(HIGH_WORDS, multipliers, shifts);
+  return plan.uniformShift === 0 ? planFrom(LEAST_SHIFT[source], multipliers, shifts) : plan;
 }
 
 function planFrom(
@@ -267,5 +275,64 @@ function planFrom(
       return m === 0 ? 0 : up < 0 ? m >> -up : m << up;
     }),
     uniformShift,
+  };
+}
+
+export interface SpreadShifts {
+  multipliers: Int32Array;
+  shifts: Int8Array;
+  halves: Int32Array;
+  factors: Int32Array;
+  /** What the shifts have in common over 32. */
+  common: number;
+}
+
+/** Shifts left after the common one for which sums that are stopped before it saturate to 16 bits. */
+const SAFE_REST = 14;
+const LEAST_REST = 2;
+const MOST_REST = 30;
+
+/**
+ * Factors whose shifts differ, as `rescaleSpread` wants them; undefined where it cannot take them.
+ * @param bits what is rescaled, from i32 or else from i64, is within ±2^bits
+ */
+export function spreadShifts(
+  multipliers: ArrayLike<number>,
+  shifts: ArrayLike<number>,
+  source: "i32" | "i64",
+  bits: number,
+): SpreadShifts | undefined {
+  // Every factor gets the least shift that any needs, or as near to it as its multiplier allows.
+  let target = 0;
+  for (let i = 0; i < multipliers.length; i++) {
+    const m = multipliers[i]!;
+    if (m < 0) return undefined;
+    if (m > 0) target = Math.max(target, shifts[i]! - (31 - Math.clz32(m & -m)));
+  }
+  const own = Int8Array.from(shifts, (shift, i) => {
+    const m = multipliers[i]!;
+    if (m === 0) return target;
+    const zeros = 31 - Math.clz32(m & -m);
+    return Math.max(Math.min(target, shift + Math.clz32(m) - 1), shift - zeros);
+  });
+  const least = own.reduce((x, y) => Math.min(x, y), MOST_REST + 32);
+  const common = source === "i32" ? 0 : least - 32 - LEAST_REST;
+  const moved = Int32Array.from(multipliers, (m, i) => {
+    const up = own[i]! - shifts[i]!;
+    return m === 0 ? 0 : up < 0 ? m >> -up : m << up;
+  });
+  const rests = Array.from(own, (shift) => shift - 32 - common);
+  const safe = rests.every((rest, i) => {
+    if (rest < LEAST_REST || rest > MOST_REST) return false;
+    if (source === "i32" || rest <= SAFE_REST) return true;
+    return bits + 32 - Math.clz32(moved[i]!) <= 62 + common;
+  });
+  if (common < 0 || !safe) return undefined;
+  return {
+    multipliers: moved,
+    shifts: own,
+    halves: Int32Array.from(rests, (rest) => 1 << (rest - 1)),
+    factors: Int32Array.from(rests, (rest) => 1 << (32 - rest)),
+    common,
   };
 }

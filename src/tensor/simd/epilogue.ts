@@ -1,6 +1,6 @@
 import { DTYPE_INFO } from "../../core/dtype.js";
 import type { SourceWidth } from "./descriptors.js";
-import { planRescale, writeEpilogue } from "./descriptors.js";
+import { planRescale, spreadShifts, writeEpilogue } from "./descriptors.js";
 import type { Engine } from "./engine.js";
 import type { Address } from "./kernels.js";
 import type { Pending, SimdTensor } from "./tensor.js";
@@ -19,6 +19,9 @@ export interface ChannelParameters extends Derived {
   readonly multiplier: Address;
   readonly shift: Address;
   readonly uniformShift: number;
+  readonly spreadHalf: Address;
+  readonly spreadFactor: Address;
+  readonly spreadShift: number;
   readonly perChannel: boolean;
 }
 
@@ -43,14 +46,22 @@ function build(
   wide: boolean,
   columns: number,
   source: SourceWidth,
+  bits: number,
 ): ChannelParameters {
   const { bias, rescale } = steps;
   const biasBytes = wide ? 8 : 4;
   const perChannel = isPerChannel(steps);
   const factors = rescale === undefined ? 0 : perChannel ? columns : LANES;
+  const multipliers = rescale === undefined ? [] : numbersOf(engine, rescale.multiplier, factors);
+  const shifts = rescale === undefined ? [] : numbersOf(engine, rescale.shift, factors);
+  const plan = planRescale(multipliers, shifts, source);
+  const spread =
+    !perChannel || plan.uniformShift !== 0 || source === "upTo16"
+      ? undefined
+      : spreadShifts(multipliers, shifts, source, bits);
   const storage = new Storage(
     engine.heap,
-    (bias === undefined ? 0 : columns * biasBytes) + factors * 5,
+    (bias === undefined ? 0 : columns * biasBytes) + factors * (spread === undefined ? 5 : 13),
   );
   let next = storage.pointer;
 
@@ -66,21 +77,29 @@ function build(
     next += columns * biasBytes;
   }
 
-  let uniformShift = 0;
-  if (rescale !== undefined) {
-    const shifts = numbersOf(engine, rescale.shift, factors);
-    const plan = planRescale(numbersOf(engine, rescale.multiplier, factors), shifts, source);
-    uniformShift = plan.uniformShift;
-    engine.heap.view("i32", next, factors).set(plan.multipliers as never);
-    engine.heap.view("i8", next + factors * 4, factors).set(shifts as never);
-  }
+  const put = (array: Int32Array | Int8Array | undefined): Address => {
+    if (array === undefined || array.length === 0) return 0;
+    const at = next;
+    engine.heap
+      .view(array instanceof Int8Array ? "i8" : "i32", at, array.length)
+      .set(array as never);
+    next += array.byteLength;
+    return at;
+  };
+  const multiplier = put(spread?.multipliers ?? plan.multipliers);
+  const spreadHalf = put(spread?.halves);
+  const spreadFactor = put(spread?.factors);
+  const shift = put(spread?.shifts ?? Int8Array.from(shifts));
   return {
     bytes: storage.bytes,
     biasBytes,
     bias: biasAt,
-    multiplier: rescale === undefined ? 0 : next,
-    shift: rescale === undefined ? 0 : next + factors * 4,
-    uniformShift,
+    multiplier,
+    shift,
+    uniformShift: plan.uniformShift,
+    spreadHalf,
+    spreadFactor,
+    spreadShift: spread?.common ?? 0,
     perChannel,
     dispose: () => storage.release(),
   };
@@ -88,8 +107,9 @@ function build(
 
 /**
  * Bias and factors for `columns` channels, made now or before and kept with `owner`.
- * @param wide whether accumulators, hence biases, are i64
+ * @param wide whether biases are i64
  * @param source width of what is rescaled
+ * @param most what is rescaled, its bias included, is at most
  */
 export function channelParameters(
   engine: Engine,
@@ -97,18 +117,23 @@ export function channelParameters(
   steps: Steps,
   wide: boolean,
   columns: number,
-  source: SourceWidth = "wider",
+  source: SourceWidth,
+  most: number,
 ): ChannelParameters {
   const { bias, rescale } = steps;
   // Constants as such, tensors by the storage that holds them: neither ever changes.
   const name = (x: number | SimdTensor | undefined): string =>
     x === undefined ? "" : typeof x === "number" ? `${x}` : `#${engine.storageOf(x).id}`;
-  const key = `parameters ${wide} ${source} ${columns} ${name(bias)} ${name(rescale?.multiplier)} ${name(rescale?.shift)}`;
-  return engine.packed.get(owner, key, () => build(engine, steps, wide, columns, source));
+  const bits = source === "i64" ? bitsOf(most) : 0;
+  const key = `parameters ${wide} ${source} ${bits} ${columns} ${name(bias)} ${name(rescale?.multiplier)} ${name(rescale?.shift)}`;
+  return engine.packed.get(owner, key, () => build(engine, steps, wide, columns, source, bits));
 }
 
-/** Of sums within it there is a faster way to rescale: `small` of an epilogue. */
-const SMALL = 2 ** 47;
+/** The least b, from 31 to 63, for which `most` is at most 2^b. */
+function bitsOf(most: number): number {
+  const over = Math.ceil(Math.min(most, 2 ** 62) / 2 ** 31);
+  return most > 2 ** 62 ? 63 : 63 - Math.clz32(over - 1);
+}
 
 /** Writes the epilogue of `steps` for channels from `first`; sums with their bias are at most `most`. */
 export function writeSteps(
@@ -121,6 +146,7 @@ export function writeSteps(
   first = 0,
 ): void {
   const { bias, biasBytes, multiplier, shift, uniformShift, perChannel } = parameters;
+  const { spreadHalf, spreadFactor, spreadShift } = parameters;
   const channel = perChannel ? first : 0;
   writeEpilogue(engine.heap.words, at, {
     zeroPoint: rescale?.output.zeroPoint ?? 0n,
@@ -130,7 +156,10 @@ export function writeSteps(
     multiplier: multiplier === 0 ? 0 : multiplier + channel * 4,
     shift: shift === 0 ? 0 : shift + channel,
     uniformShift,
-    small: most <= SMALL ? 1 : 0,
+    bits: bitsOf(most),
+    spreadHalf: spreadHalf === 0 ? 0 : spreadHalf + channel * 4,
+    spreadFactor: spreadFactor === 0 ? 0 : spreadFactor + channel * 4,
+    spreadShift,
     channelMask: perChannel ? -1 : 0,
     type: DTYPE_INFO[rescale?.output.dtype ?? accumulator].code,
     table: table === undefined ? 0 : engine.addressOf(table.table),

@@ -38,7 +38,15 @@ export function multiply(engine: Engine, pending: Pending): Storage | undefined 
   const narrow = products + chunk * 8;
   const parameters = plain
     ? undefined
-    : channelParameters(engine, engine.storageOf(b), pending, accumulator === "i64", channels);
+    : channelParameters(
+        engine,
+        engine.storageOf(b),
+        pending,
+        accumulator === "i64",
+        channels,
+        accumulator,
+        sum,
+      );
   const dtype = dtypeOf(pending);
   const out = engine.allocate(dtype, shape);
   if (parameters !== undefined) {

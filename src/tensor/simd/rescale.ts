@@ -40,6 +40,9 @@ function writeScalar(
     multiplier: factors,
     shift: factors + 4 * LANES,
     uniformShift: plan.uniformShift,
+    spreadHalf: 0,
+    spreadFactor: 0,
+    spreadShift: 0,
     perChannel: false,
     dispose: () => {},
   };
@@ -54,7 +57,7 @@ export function rescaleStored(
 ): SimdTensor {
   const source = engine.addressOf(x);
   const { code, bytes } = DTYPE_INFO[x.dtype];
-  const width = bytes <= 2 ? "upTo16" : "wider";
+  const width = bytes <= 2 ? "upTo16" : bytes === 4 ? "i32" : "i64";
   const most = magnitude(x.interval);
   if (typeof multiplier === "number" && typeof shift === "number") {
     if (bytes <= 2 && planRescale([multiplier], [shift], width).uniformShift === 0) {
@@ -74,7 +77,7 @@ export function rescaleStored(
     const result = engine.make(output.dtype, x.shape, interval(output.lo, output.hi));
     const steps = { rescale: { multiplier, shift, output } };
     const owner = engine.storageOf(m);
-    const parameters = channelParameters(engine, owner, steps, false, columns, width);
+    const parameters = channelParameters(engine, owner, steps, false, columns, width, most);
     writeSteps(engine, engine.arguments, steps, parameters, "i32", most);
     const rows = x.count / columns;
     engine.wasm.rescale(engine.arguments, code, source, rows, columns, engine.addressOf(result));

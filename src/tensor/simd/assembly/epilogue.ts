@@ -17,10 +17,15 @@ export class Epilogue {
   multiplier: usize;
   /** i8, like `multiplier`; not read when `uniformShift` is set. */
   shift: usize;
-  /** A shift common to all channels, 32..62 (from 17 for sources of up to 16 bits), if no multiplier is negative; else 0. */
+  /** A shift common to all channels (from 17 for sources of up to 16 bits), if no multiplier is negative; else 0. */
   uniformShift: i32;
-  /** Not 0: what is rescaled, its bias included, is within ±2^47. */
-  small: i32;
+  /** What is rescaled, its bias included, is within ±2^bits. */
+  bits: i32;
+  /** i32, like `multiplier`, for shifts that differ by channel: see `rescaleSpread`; 0 for none. */
+  spreadHalf: usize;
+  spreadFactor: usize;
+  /** The part over 32 of the shift that comes before those of the channels. */
+  spreadShift: i32;
   /** −1: parameters per channel; 0: parameters of the tensor. */
   channelMask: i32;
   /** dtype after the rescale (the accumulator as it is: I32 or I64). */
@@ -144,17 +149,29 @@ function scaled(low: v128, high: v128, m: v128, half: v128, upper: bool): v128 {
 }
 
 /**
- * Four i64 to i32. The bounds, shifted by t, come before the last shift: then only its low words
- * matter.
+ * Four i64, times 2^lift, to i32. The bounds, shifted by t, come before the last shift: then only its low
+ * words matter.
  */
 @inline
 function rescaleWide4(
-  src: usize, bias: usize, m: v128, half: v128, t: i32, lo: v128, hi: v128,
+  src: usize, bias: usize, m: v128, half: v128, lift: i32, t: i32, lo: v128, hi: v128,
 ): v128 {
-  const x0 = withBias(src, bias), x1 = withBias(src + 16, bias ? bias + 16 : 0);
+  let x0 = withBias(src, bias), x1 = withBias(src + 16, bias ? bias + 16 : 0);
+  if (lift) {
+    x0 = i64x2.shl(x0, lift);
+    x1 = i64x2.shl(x1, lift);
+  }
   const low = lowWords(x0, x1), high = highWords(x0, x1);
   let y0 = scaled(low, high, m, half, false);
   let y1 = scaled(low, high, m, half, true);
+  return lowWords(i64x2.shr_u(boundedI64(y0, lo, hi), t), i64x2.shr_u(boundedI64(y1, lo, hi), t));
+}
+
+/** Four i32 to i32 with a shift t below 32, in 64 bits: bounds as in `rescaleWide4`. */
+@inline
+function rescaleFull4(x: v128, m: v128, half: v128, t: i32, lo: v128, hi: v128): v128 {
+  const y0 = i64x2.add(i64x2.extmul_low_i32x4_s(x, m), half);
+  const y1 = i64x2.add(i64x2.extmul_high_i32x4_s(x, m), half);
   return lowWords(i64x2.shr_u(boundedI64(y0, lo, hi), t), i64x2.shr_u(boundedI64(y1, lo, hi), t));
 }
 
@@ -171,32 +188,129 @@ function rescaleSmall4(src: usize, bias: usize, m: v128, half: v128): v128 {
   return lowWords(y0, y1);
 }
 
+/** High words of four products: i32 shifted right, each by its own 32 − log2(factor). */
+@inline
+function shiftEach(x: v128, factor: v128): v128 {
+  return highWords(i64x2.extmul_low_i32x4_s(x, factor), i64x2.extmul_high_i32x4_s(x, factor));
+}
+
+/**
+ * Four of S to i32 before the last shift of `rescaleSpread`. An i64 beyond ±2^30 · 2^t stops there: what it
+ * would become lies outside any bounds of 16 bits.
+ */
+@inline
+function spread4<S>(src: usize, bias: usize, m: v128, t: i32, lo: v128, hi: v128): v128 {
+  if (sizeof<S>() == 4) {
+    let x = v128.load(src);
+    if (bias) x = i32x4.add(x, v128.load(bias));
+    return highWords(i64x2.extmul_low_i32x4_s(x, m), i64x2.extmul_high_i32x4_s(x, m));
+  }
+  const x0 = withBias(src, bias), x1 = withBias(src + 16, bias ? bias + 16 : 0);
+  const low = lowWords(x0, x1), high = highWords(x0, x1), none = i64x2.splat(0);
+  const y0 = boundedI64(scaled(low, high, m, none, false), lo, hi);
+  const y1 = boundedI64(scaled(low, high, m, none, true), lo, hi);
+  return lowWords(i64x2.shr_u(y0, t), i64x2.shr_u(y1, t));
+}
+
+/**
+ * Rows of `cols` elements, a multiple of 8, whose shift differs by channel: 32 + t for all, what is left,
+ * r from 2 to 30, by a product with 2^(32 − r) (`spreadFactor`), before which 2^(r − 1) (`spreadHalf`) is
+ * added. All roundings but the last are down, so they are one.
+ */
+function rescaleSpread<S, T>(
+  e: Epilogue, src: usize, ldSrc: usize, rows: i32, col: i32, cols: i32, dst: usize, ldDst: usize,
+): void {
+  const zero = e.zeroPoint, t = e.spreadShift;
+  const late = sizeof<T>() == 1 || zero == 0;
+  const zeros = late ? i16x8.splat(<i16>zero) : i32x4.splat(<i32>zero);
+  const least = late ? i16x8.splat(<i16>e.lo) : i32x4.splat(<i32>(e.lo - zero));
+  const most = late ? i16x8.splat(<i16>e.hi) : i32x4.splat(<i32>(e.hi - zero));
+  const lo = i64x2.splat(-((<i64>1 << 30) << t)), hi = i64x2.splat(((<i64>1 << 30) << t) - 1);
+  const multiplier = e.multiplier, halves = e.spreadHalf, factors = e.spreadFactor, biases = e.bias;
+  const biasBytes: usize = sizeof<S>() == 8 ? 8 : 4;
+  for (; rows > 0; --rows, src += ldSrc, dst += ldDst) {
+    for (let c = 0; c < cols; c += 8) {
+      const s = src + <usize>c * sizeof<S>(), channel = <usize>(col + c), at = channel << 2;
+      const bias = biases ? biases + channel * biasBytes : 0;
+      let y0 = spread4<S>(s, bias, v128.load(multiplier + at), t, lo, hi);
+      let y1 = spread4<S>(
+        s + 4 * sizeof<S>(), bias ? bias + 4 * biasBytes : 0, v128.load(multiplier + at, 16), t, lo, hi,
+      );
+      y0 = shiftEach(i32x4.add(y0, v128.load(halves + at)), v128.load(factors + at));
+      y1 = shiftEach(i32x4.add(y1, v128.load(halves + at, 16)), v128.load(factors + at, 16));
+      storeBounded<T>(dst + <usize>c * sizeof<T>(), y0, y1, late, least, most, zeros);
+    }
+  }
+}
+
+/** The last columns of a row, from c on, one by one. */
+function rescaleRest<S, T>(e: Epilogue, src: usize, col: i32, c: i32, cols: i32, dst: usize): void {
+  const zero = e.zeroPoint, lo = e.lo, hi = e.hi;
+  const mask = e.channelMask, uniform = e.uniformShift;
+  const multiplier = e.multiplier, biases = e.bias, shifts = e.shift;
+  const biasBytes: i32 = sizeof<S>() == 8 ? 8 : 4;
+  const short = sizeof<T>() < 8 && (sizeof<S>() < 8 || e.bits <= 31);
+  for (; c < cols; ++c) {
+    const channel = <usize>((col + c) & mask);
+    let x = <i64>load<S>(src + <usize>c * sizeof<S>());
+    if (biases) {
+      const at = biases + <usize>((col + c) * biasBytes);
+      x += sizeof<S>() == 8 ? load<i64>(at) : <i64>load<i32>(at);
+    }
+    const factor = <i64>load<i32>(multiplier + (channel << 2));
+    const shift = <i64>(uniform ? uniform : <i32>load<i8>(shifts + channel));
+    const y = short
+      ? clampI64(((x * factor + (<i64>1 << (shift - 1))) >> shift) + zero, lo, hi)
+      : rescaleExact(x, factor, shift, zero, lo, hi);
+    store<T>(dst + <usize>c * sizeof<T>(), <T>y);
+  }
+}
+
+/** How many columns of a row go by eights. */
+@inline
+function vectorColumns<S, T>(e: Epilogue, cols: i32, below: i64, above: i64): i32 {
+  const uniform = e.uniformShift;
+  // Bounds before the zero point is added; where they leave i32 the exact scalar form serves.
+  if (sizeof<T>() == 8 || uniform == 0 || below > i32.MAX_VALUE || above < i32.MIN_VALUE) return 0;
+  if (uniform < 32) {
+    // The bounds are shifted in 64 bits.
+    if (sizeof<S>() == 4 && (below < i32.MIN_VALUE || above > i32.MAX_VALUE)) return 0;
+    if (sizeof<S>() == 8 && e.bits > 30 + uniform) return 0;
+  }
+  return cols & ~7;
+}
+
 function rescaleBlock<S, T>(
   e: Epilogue, src: usize, ldSrc: usize, rows: i32, col: i32, cols: i32, dst: usize, ldDst: usize,
 ): void {
   const zero = e.zeroPoint, lo = e.lo, hi = e.hi;
   const mask = e.channelMask, uniform = e.uniformShift;
   const biasBytes: i32 = sizeof<S>() == 8 ? 8 : 4;
-  // Bounds before the zero point is added; where they leave i32 the exact scalar form serves.
   const below = lo - zero, above = hi - zero;
-  let vectorCols = 0;
-  if (sizeof<T>() < 8 && uniform && below <= i32.MAX_VALUE && above >= i32.MIN_VALUE) {
-    vectorCols = cols & ~7;
+  if (sizeof<S>() >= 4 && sizeof<T>() <= 2 && e.spreadHalf != 0 && below >= -0x10000 && above <= 0xffff) {
+    const even = cols & ~7;
+    rescaleSpread<S, T>(e, src, ldSrc, rows, col, even, dst, ldDst);
+    if (even == cols) return;
+    for (; rows > 0; --rows, src += ldSrc, dst += ldDst) rescaleRest<S, T>(e, src, col, even, cols, dst);
+    return;
   }
-  // Up to 16 bits leave room to shift left first, so that shifts below 32 use the high words too.
-  const lift: i32 = sizeof<S>() <= 2 && uniform < 32 ? NARROW_LIFT : 0;
-  const t = uniform + lift - 32;
+  const vectorCols = vectorColumns<S, T>(e, cols, below, above);
+  // What is shifted left first leaves at least 32 to shift right, so that high words serve.
+  const low = uniform < 32;
+  const lift: i32 = !low ? 0 : sizeof<S>() <= 2 ? NARROW_LIFT : sizeof<S>() == 8 ? 32 - uniform : 0;
+  const full = sizeof<S>() == 4 && low;
+  const t = full ? uniform : uniform + lift - 32;
   const half = i64x2.splat(<i64>1 << (uniform + lift - 1));
   // What saturates to i16 before the zero point is added must saturate after it too.
-  const small: bool = sizeof<S>() == 8 && e.small != 0 && uniform == SMALL_SHIFT;
-  const late = (sizeof<S>() < 8 || small) && (sizeof<T>() == 1 || (sizeof<T>() == 2 && zero == 0));
+  const small: bool = sizeof<S>() == 8 && e.bits < SMALL_SHIFT && uniform == SMALL_SHIFT;
+  const late = (sizeof<S>() < 8 || small) && !full && (sizeof<T>() == 1 || (sizeof<T>() == 2 && zero == 0));
   const zeros = late ? i16x8.splat(<i16>zero) : i32x4.splat(<i32>zero);
   const least = late ? i16x8.splat(<i16>lo) : i32x4.splat(<i32>max<i64>(below, i32.MIN_VALUE));
   const most = late ? i16x8.splat(<i16>hi) : i32x4.splat(<i32>min<i64>(above, i32.MAX_VALUE));
   const lo64 = i64x2.splat(below << t);
   const hi64 = i64x2.splat(((above + 1) << t) - 1);
   // In locals: a store might change what `e` points to, as far as the engine knows.
-  const multiplier = e.multiplier, biases = e.bias, shifts = e.shift;
+  const multiplier = e.multiplier, biases = e.bias;
   const firstM = multiplier + (<usize>(col & mask) << 2);
   const nextM: usize = mask ? 32 : 0;
   const firstBias = biases ? biases + <usize>(col * biasBytes) : 0;
@@ -209,8 +323,17 @@ function rescaleBlock<S, T>(
         const y1 = rescaleSmall4(s + 32, bias ? bias + 32 : 0, v128.load(m, 16), half);
         storeBounded<T>(d, y0, y1, late, least, most, zeros);
       } else if (sizeof<S>() == 8) {
-        const y0 = rescaleWide4(s, bias, v128.load(m), half, t, lo64, hi64);
-        const y1 = rescaleWide4(s + 32, bias ? bias + 32 : 0, v128.load(m, 16), half, t, lo64, hi64);
+        const y0 = rescaleWide4(s, bias, v128.load(m), half, lift, t, lo64, hi64);
+        const y1 = rescaleWide4(s + 32, bias ? bias + 32 : 0, v128.load(m, 16), half, lift, t, lo64, hi64);
+        store8<T>(d, i32x4.add(y0, zeros), i32x4.add(y1, zeros));
+      } else if (sizeof<S>() == 4 && full) {
+        let x0 = v128.load(s), x1 = v128.load(s, 16);
+        if (bias) {
+          x0 = i32x4.add(x0, v128.load(bias));
+          x1 = i32x4.add(x1, v128.load(bias, 16));
+        }
+        const y0 = rescaleFull4(x0, v128.load(m), half, t, lo64, hi64);
+        const y1 = rescaleFull4(x1, v128.load(m, 16), half, t, lo64, hi64);
         store8<T>(d, i32x4.add(y0, zeros), i32x4.add(y1, zeros));
       } else if (uniform == SMALL_SHIFT) {
         rescaleNarrow<S, T>(s, bias, m, half, SMALL_SHIFT - 32, 0, late, least, most, zeros, d);
@@ -220,21 +343,7 @@ function rescaleBlock<S, T>(
       s += 8 * sizeof<S>();
       d += 8 * sizeof<T>();
     }
-    for (; c < cols; ++c, s += sizeof<S>(), d += sizeof<T>()) {
-      const channel = <usize>((col + c) & mask);
-      let x = <i64>load<S>(s);
-      if (biases) {
-        const at = biases + <usize>((col + c) * biasBytes);
-        x += sizeof<S>() == 8 ? load<i64>(at) : <i64>load<i32>(at);
-      }
-      const factor = <i64>load<i32>(multiplier + (channel << 2));
-      const shift = <i64>(uniform ? uniform : <i32>load<i8>(shifts + channel));
-      if (sizeof<S>() < 8 && sizeof<T>() < 8) {
-        store<T>(d, <T>clampI64(((x * factor + (<i64>1 << (shift - 1))) >> shift) + zero, lo, hi));
-      } else {
-        store<T>(d, <T>rescaleExact(x, factor, shift, zero, lo, hi));
-      }
-    }
+    if (c < cols) rescaleRest<S, T>(e, src, col, c, cols, dst);
   }
 }
 

@@ -1,10 +1,11 @@
 import { expect } from "vitest";
 import type { Dtype, DtypeArrays, IntegerArray } from "../../../../src/core/dtype.js";
 import { DTYPE_INFO, newArray, viewArray } from "../../../../src/core/dtype.js";
-import type { Epilogue } from "../../../../src/tensor/simd/descriptors.js";
+import type { Epilogue, SourceWidth } from "../../../../src/tensor/simd/descriptors.js";
 import {
   EPILOGUE_BYTES,
   planRescale,
+  spreadShifts,
   writeEpilogue,
 } from "../../../../src/tensor/simd/descriptors.js";
 import type { Address, Kernels } from "../../../../src/tensor/simd/kernels.js";
@@ -70,7 +71,10 @@ export class Arena {
       multiplier: 0,
       shift: 0,
       uniformShift: 0,
-      small: 0,
+      bits: 63,
+      spreadHalf: 0,
+      spreadFactor: 0,
+      spreadShift: 0,
       channelMask: -1,
       type: DTYPE_INFO.i32.code,
       table: 0,
@@ -83,15 +87,32 @@ export class Arena {
     return at;
   }
 
-  /** Multipliers and shifts as `planRescale` leaves them; `plan: false` keeps the general form. */
-  rescaleBy(multipliers: number[], shifts: number[], plan = true) {
+  /**
+   * Multipliers and shifts as an engine plans them for a source within ±2^bits; `plan: false` keeps the
+   * general form.
+   */
+  rescaleBy(
+    multipliers: number[],
+    shifts: number[],
+    source: SourceWidth = "i32",
+    bits = 63,
+    plan = true,
+  ) {
     const planned = plan
-      ? planRescale(multipliers, shifts)
+      ? planRescale(multipliers, shifts, source)
       : { multipliers: Int32Array.from(multipliers), uniformShift: 0 };
+    const spread =
+      plan && planned.uniformShift === 0 && source !== "upTo16"
+        ? spreadShifts(multipliers, shifts, source, bits)
+        : undefined;
     return {
-      multiplier: this.put(planned.multipliers),
-      shift: this.put(Int8Array.from(shifts)),
+      multiplier: this.put(spread?.multipliers ?? planned.multipliers),
+      shift: this.put(spread?.shifts ?? Int8Array.from(shifts)),
       uniformShift: planned.uniformShift,
+      bits,
+      spreadHalf: spread === undefined ? 0 : this.put(spread.halves),
+      spreadFactor: spread === undefined ? 0 : this.put(spread.factors),
+      spreadShift: spread?.common ?? 0,
     };
   }
 

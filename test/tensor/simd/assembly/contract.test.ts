@@ -537,7 +537,13 @@ describe("contract: epilogues", () => {
           sums: width === "i32" ? SUMS.i32 : SUMS.runs,
           epilogue: arena.epilogue({
             bias: arena.put(width === "i32" ? bias : BigInt64Array.from(bias, BigInt)),
-            ...arena.rescaleBy(multipliers, shifts, n % 7 !== 0),
+            ...arena.rescaleBy(
+              multipliers,
+              shifts,
+              width === "i32" ? "i32" : "i64",
+              45,
+              n % 7 !== 0,
+            ),
             zeroPoint,
             lo,
             hi,

@@ -18,6 +18,7 @@ function interpolated(table: Int32Array, x: number, f: number, guard: number, to
 
 describe("rescale and tables on their own", () => {
   const TYPES = ["u8", "i8", "i16", "i32", "i64"] as const;
+  const WIDTH = { u8: "upTo16", i8: "upTo16", i16: "upTo16", i32: "i32", i64: "i64" } as const;
   it.each(TYPES)("rescales %s", (from) => {
     for (const to of TYPES) {
       for (let cols = 0; cols <= 40; cols++) {
@@ -40,7 +41,7 @@ describe("rescale and tables on their own", () => {
         const x = random.array(from, rows * cols);
         const dst = arena.alloc(rows * cols * bytesOf(to));
         const epilogue = arena.epilogue({
-          ...arena.rescaleBy(multipliers, shifts),
+          ...arena.rescaleBy(multipliers, shifts, WIDTH[from]),
           channelMask: perChannel ? -1 : 0,
           zeroPoint,
           lo: min,
@@ -82,7 +83,7 @@ describe("rescale and tables on their own", () => {
                 multiplier: arena.put(new Int32Array(own.length).fill(multiplier)),
                 shift: arena.put(new Int8Array(own.length).fill(48)),
                 uniformShift: 48,
-                small: 1,
+                bits: 47,
                 bias: bias === 0n ? 0 : arena.put(new BigInt64Array(own.length).fill(bias)),
                 zeroPoint,
                 lo,
@@ -100,6 +101,70 @@ describe("rescale and tables on their own", () => {
           }
         }
       }
+    }
+  });
+
+  // Shifts and sizes around those that kernels tell apart.
+  it.each(["i32", "i64"] as const)("rescales bounded %s by factors of every kind", (from) => {
+    for (let turn = 0; turn < 1500; turn++) {
+      arena.reset();
+      const to = TYPES[turn % TYPES.length]!;
+      const perChannel = turn % 3 > 0;
+      const cols = random.between(1, 40);
+      const bits = from === "i32" ? 31 : random.between(31, 63);
+      const middle = random.between(1, 62);
+      const width = random.below(16);
+      const shiftOf = () => Math.min(Math.max(middle + random.between(-width, width), 1), 62);
+      const multiplierOf = () => {
+        const sizes = [31, 31, 31, random.between(1, 31), 16];
+        const m = Number(random.big(sizes[random.below(5)]!, false));
+        return random.below(12) === 0 ? 0 : m;
+      };
+      const count = perChannel ? cols : 1;
+      const own = Array.from({ length: count }, () => [multiplierOf(), shiftOf()] as const);
+      const spread = perChannel ? own : Array.from({ length: 8 }, () => own[0]!);
+      const multipliers = spread.map(([m]) => m);
+      const shifts = spread.map(([, s]) => s);
+      const { min, max, bits: toBits, signed } = DTYPE_INFO[to];
+      const zeroPoint = random.below(2) ? 0n : random.big(toBits, signed);
+      const [lo, hi] = random.below(2) ? [min, max] : [min / 2n, max / 3n];
+      const end = 1n << BigInt(bits);
+      const fits = (v: bigint) => saturate(v < -end ? -end : v > end ? end : v, from);
+      const bias = random.below(2)
+        ? undefined
+        : Array.from({ length: cols }, () => random.big(28, true));
+      const sums = Array.from({ length: 2 * cols }, (_, i) => {
+        const sized = random.big(random.between(1, bits), true);
+        const most = i % 7 === 0 ? end : i % 7 === 1 ? -end : sized;
+        return fits(most);
+      });
+      // With its bias each is what was chosen.
+      const x = sums.map((v, i) => saturate(v - (bias?.[i % cols] ?? 0n), from));
+      const source = from === "i32" ? Int32Array.from(x, Number) : BigInt64Array.from(x);
+      const biases =
+        bias === undefined
+          ? 0
+          : arena.put(from === "i32" ? Int32Array.from(bias, Number) : BigInt64Array.from(bias));
+      const dst = arena.alloc(2 * cols * bytesOf(to));
+      const epilogue = arena.epilogue({
+        ...arena.rescaleBy(multipliers, shifts, from, bits),
+        channelMask: perChannel ? -1 : 0,
+        bias: biases,
+        zeroPoint,
+        lo,
+        hi,
+        type: code(to),
+      });
+      kernels.rescale(epilogue, code(from), arena.putAtEnd(source), 2, cols, dst);
+      arena.check();
+      const wanted = x.map((v, i) => {
+        const channel = perChannel ? i % cols : 0;
+        const s = BigInt(shifts[channel]!);
+        const sum = v + (bias?.[i % cols] ?? 0n);
+        const y = ((sum * BigInt(multipliers[channel]!) + (1n << (s - 1n))) >> s) + zeroPoint;
+        return y < lo ? lo : y > hi ? hi : y;
+      });
+      expect(arena.take(to, dst, 2 * cols)).toEqual(wanted);
     }
   });
 

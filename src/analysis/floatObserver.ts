@@ -131,7 +131,10 @@ export class FloatObserver {
     if (this.#models !== undefined) return this.#models;
     const models: FloatModel[] = [];
     this.#models = models;
-    const options = { dims: this.#dims, also: this.#kept };
+    // What only the sizes of this sample make constant is measured like the rest.
+    const made = this.#graph.nodes.flatMap(({ outputs }) => outputs);
+    const floats = made.filter((name) => isFloat(this.#graph.values.get(name)?.elementType));
+    const options = { dims: this.#dims, also: new Set([...this.#kept, ...floats]) };
     for (const { model } of observedModels(this.#model, options)) {
       // Unoptimised: nothing is fused away that is to be measured.
       models.push(await openFloatModel(model, { optimise: false }));

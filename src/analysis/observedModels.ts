@@ -15,7 +15,7 @@ export interface ObservedModel {
 export interface ObserveOptions {
   /** Sizes of open dimensions, by name, from which the memory of values is estimated. */
   readonly dims?: Readonly<Record<string, number>>;
-  /** Values that are wanted though they hold no floats. */
+  /** Values that are wanted though they hold no floats, or are constant for these sizes. */
   readonly also?: ReadonlySet<string>;
   /** How many bytes of values one model may put out, roughly; 512 MiB unless said. */
   readonly maxBytes?: number;
@@ -64,7 +64,7 @@ function* observable(
   also: ReadonlySet<string>,
 ): Generator<[string, number]> {
   for (const name of madeValues(proto)) {
-    if (graph.initializers.has(name)) continue;
+    if (graph.initializers.has(name) && !also.has(name)) continue;
     const { elementType, shape } = graph.values.get(name) ?? {};
     if (elementType !== undefined && !isFloat(elementType) && !also.has(name)) continue;
     const elements = elementCount(shape);

@@ -48,8 +48,9 @@ export class ScoreMasks {
       return { ...range, min: least, channels: [] };
     }
     // Calibration may have seen no masked place; its formats must have room for one all the same.
-    if (Math.abs(range.min) < MASKED && this.#mayMask(name, range) && this.#joinsScores(name))
-      return { ...range, min: -MASKED, channels: [] };
+    const far = Math.max(Math.abs(range.min), Math.abs(range.max)) > MASKED;
+    if ((far || this.#mayMask(name, range)) && this.#joinsScores(name))
+      return { ...range, min: -MASKED, max: Math.min(range.max, MASKED), channels: [] };
     return range;
   }
 
@@ -86,10 +87,9 @@ export class ScoreMasks {
     return readers.length > 0 && readers.every((node) => node.domain === "" && accept(node));
   }
 
-  /** An input of which only zeros were finite, or what only a mask is made by. */
+  /** What calibration saw nothing of but zeros and infinities, or what only a mask is made by. */
   #mayMask(name: string, { min, max }: TensorRange): boolean {
-    if (this.#graph.graph.inputs.includes(name)) return min === 0 && max === 0;
-    return this.#isMaskProduct(name);
+    return (min === 0 && max === 0) || this.#isMaskProduct(name);
   }
 
   /** A product with a constant that nothing but a mask has, moved or not. */

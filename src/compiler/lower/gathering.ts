@@ -1,8 +1,9 @@
 /** Operators that take elements or slices by index. */
 import type { FixedValue } from "../fixed/fixedGraph.js";
 import type { GraphNode } from "../graph.js";
-import { elementCount, intAttribute } from "../graph.js";
-import { stridesOf } from "../fold/arrays.js";
+import { intAttribute } from "../graph.js";
+import type { Dim } from "../graph.js";
+import { multiplyDims, productOfDims } from "../shapes/dims.js";
 import type { LoweringContext } from "./context.js";
 import { IndexMath } from "./indexMath.js";
 import { plain } from "./movement.js";
@@ -31,7 +32,10 @@ export function defineIntegers(ctx: LoweringContext, name: string, value: FixedV
   ctx.define(name, { value: ctx.reshaped(value, shape), axes: identityAxes(shape.length) });
 }
 
-export const countOf = (dims: readonly number[]): number => elementCount(dims)!;
+/** Elements from one index of an axis to the next, row-major. */
+export function stridesOf(dims: readonly Dim[]): Dim[] {
+  return dims.map((_, axis) => productOfDims(dims.slice(axis + 1)));
+}
 
 /** `y[…, i…, …] = x[…, indices[i…], …]`; negative indices count from the end. */
 export function lowerGather(ctx: LoweringContext, node: GraphNode): void {
@@ -49,24 +53,22 @@ export function lowerGather(ctx: LoweringContext, node: GraphNode): void {
 export function lowerFeatures(ctx: LoweringContext, node: GraphNode): void {
   const math = new IndexMath(ctx, node);
   const x = inOrder(ctx, node.inputs[0]!);
-  const [dims] = [ctx.fixedDims(node.inputs[1]!, node)];
   const indices = ctx.logical(ctx.get(node.inputs[1]!)).value;
-  const flat = math.cast(math.reshape(indices, [countOf(dims)]), "i32");
+  const flat = math.cast(math.reshape(indices, [productOfDims(indices.shape)]), "i32");
   const value = math.gather(x.value, flat, x.value.shape.length - 1);
   defineMoved(ctx, node.outputs[0]!, x, value);
 }
 
 /**
- * Flat indices into a tensor of `x` where `indices`, of shape `dims`, give the coordinate along an
- * axis and their own place gives the others: what GatherElements and ScatterElements mean.
+ * Flat indices into a tensor of `x` where `indices` give the coordinate along an axis and their own place gives the others: what GatherElements and ScatterElements mean.
  */
 export function elementIndices(
   math: IndexMath,
-  x: readonly number[],
+  x: readonly Dim[],
   axis: number,
   indices: FixedValue,
-  dims: readonly number[],
 ): FixedValue {
+  const dims = indices.shape;
   const strides = stridesOf(x);
   const along = math.checked(indices, x[axis]!);
   const others = math.offsets(
@@ -75,37 +77,37 @@ export function elementIndices(
   );
   const flat = math.arithmetic(
     "add",
-    math.arithmetic("mul", along, math.scalar(strides[axis]!)),
+    math.arithmetic("mul", along, math.size(strides[axis]!)),
     others,
   );
-  return math.reshape(flat, [countOf(dims)]);
+  return math.reshape(flat, [productOfDims(dims)]);
 }
 
 function lowerGatherElements(ctx: LoweringContext, node: GraphNode): void {
   const [data, at] = node.inputs as [string, string];
   const math = new IndexMath(ctx, node);
-  const dims = ctx.fixedDims(data, node);
   const x = inOrder(ctx, data);
+  const dims = x.value.shape;
   const indices = ctx.logical(ctx.get(at)).value;
-  const axis = intAttribute(node, "axis")!;
-  const flat = elementIndices(math, dims, axis, indices, ctx.fixedDims(at, node));
-  const elements = ctx.reshaped(x.value, [countOf(dims)]);
+  const flat = elementIndices(math, dims, intAttribute(node, "axis")!, indices);
+  const elements = ctx.reshaped(x.value, [productOfDims(dims)]);
   defineMoved(ctx, node.outputs[0]!, x, math.gather(elements, flat));
 }
 
 /**
  * Flat indices, of rank 1, of the slices that the last axis of `indices` names, over the first axes
  * of a tensor of `x`: what GatherND and ScatterND mean.
+ * @param depth size of that axis
  * @param batch leading axes that both share
  */
 export function sliceIndices(
   math: IndexMath,
-  x: readonly number[],
+  x: readonly Dim[],
   indices: FixedValue,
-  dims: readonly number[],
+  depth: number,
   batch = 0,
 ): FixedValue {
-  const depth = dims[dims.length - 1]!;
+  const dims = indices.shape;
   const strides = stridesOf(x.slice(0, batch + depth));
   const places = dims.slice(0, -1);
   const last = dims.length - 1;
@@ -116,27 +118,36 @@ export function sliceIndices(
   for (let k = 0; k < depth; k++) {
     const column = math.reshape(math.slice(indices, last, k, k + 1, 1), places);
     const along = math.checked(column, x[batch + k]!);
-    const own = math.arithmetic("mul", along, math.scalar(strides[batch + k]!));
+    const own = math.arithmetic("mul", along, math.size(strides[batch + k]!));
     flat = math.arithmetic("add", flat, own);
   }
   // Without a coordinate there is nothing that has the shape of the places yet.
-  const all = math.arithmetic("add", flat, math.constant(zeros(countOf(places)), places));
-  return math.reshape(depth === 0 ? all : flat, [countOf(places)]);
+  const all = depth === 0 ? math.expand(flat, places) : flat;
+  return math.reshape(all, [productOfDims(places)]);
 }
 
-const zeros = (count: number): number[] => new Array<number>(count).fill(0);
+/** The size of the last axis of indices: how many coordinates each has. */
+export function depthOf(ctx: LoweringContext, name: string, node: GraphNode): number {
+  const depth = ctx.shapeOf(name).at(-1);
+  if (typeof depth === "number") return depth;
+  const [last] = ctx.fixedDims(name, node).slice(-1);
+  return last!;
+}
 
 function lowerGatherND(ctx: LoweringContext, node: GraphNode): void {
   const [data, at] = node.inputs as [string, string];
   const math = new IndexMath(ctx, node);
   const x = inOrder(ctx, data);
-  const dims = ctx.fixedDims(data, node);
-  const places = ctx.fixedDims(at, node);
+  const dims = x.value.shape;
+  const depth = depthOf(ctx, at, node);
   const batch = intAttribute(node, "batch_dims")!;
-  const indexed = batch + places[places.length - 1]!;
+  const indexed = batch + depth;
   const indices = ctx.logical(ctx.get(at)).value;
-  const flat = sliceIndices(math, dims, indices, places, batch);
-  const slices = ctx.reshaped(x.value, [countOf(dims.slice(0, indexed)), ...dims.slice(indexed)]);
+  const flat = sliceIndices(math, dims, indices, depth, batch);
+  const slices = ctx.reshaped(x.value, [
+    productOfDims(dims.slice(0, indexed)),
+    ...dims.slice(indexed),
+  ]);
   defineMoved(ctx, node.outputs[0]!, x, math.gather(slices, flat));
 }
 
@@ -144,7 +155,8 @@ function lowerGatherND(ctx: LoweringContext, node: GraphNode): void {
 function lowerReverseSequence(ctx: LoweringContext, node: GraphNode): void {
   const math = new IndexMath(ctx, node);
   const x = inOrder(ctx, node.inputs[0]!);
-  const [first, second, ...rest] = ctx.fixedDims(node.inputs[0]!, node) as [number, number];
+  const [first = 1, second = 1, ...rest] = x.value.shape;
+  const rows = multiplyDims(first, second);
   const timeAxis = intAttribute(node, "time_axis")!;
   const [time, batch] = timeAxis === 0 ? [first, second] : [second, first];
   const lengths = math.cast(ctx.logical(ctx.get(node.inputs[1]!)).value, "i32");
@@ -154,15 +166,15 @@ function lowerReverseSequence(ctx: LoweringContext, node: GraphNode): void {
   const from = math.checked(math.select(math.compare("lt", step, perBatch), back, step), time);
   const row = math.arithmetic(
     "add",
-    math.arithmetic("mul", from, math.scalar(timeAxis === 0 ? batch : 1)),
+    math.arithmetic("mul", from, math.size(timeAxis === 0 ? batch : 1)),
     math.arithmetic(
       "mul",
       math.counting(batch, 2, 1 - timeAxis),
-      math.scalar(timeAxis === 0 ? 1 : time),
+      math.size(timeAxis === 0 ? 1 : time),
     ),
   );
-  const rows = ctx.reshaped(x.value, [first * second, ...rest]);
-  const value = math.gather(rows, math.reshape(row, [first * second]));
+  const steps = ctx.reshaped(x.value, [rows, ...rest]);
+  const value = math.gather(steps, math.reshape(row, [rows]));
   defineMoved(ctx, node.outputs[0]!, x, value);
 }
 

@@ -7,7 +7,7 @@ import type { InstructionOf, TensorOpName } from "../../opcodes/index.js";
 import type { FixedValue } from "../fixed/fixedGraph.js";
 import type { Dim, GraphNode } from "../graph.js";
 import { elementCount, nodeError } from "../graph.js";
-import { broadcastShapes } from "../shapes/dims.js";
+import { broadcastShapes, multiplyDims } from "../shapes/dims.js";
 import type { LoweringContext } from "./context.js";
 
 /** Elements up to which constants are computed here instead of when the program runs. */
@@ -46,8 +46,23 @@ export class IndexMath {
     return this.#ctx.builder.scalar(dtype, BigInt(value));
   }
 
+  /** A size as an i32 scalar: a constant, or computed where it is open. */
+  size(dim: Dim): FixedValue {
+    if (typeof dim === "number") return this.scalar(dim);
+    return this.cast(this.reshape(this.#ctx.openDims.vector([dim]), []), "i32");
+  }
+
   /** 0, 1, 2, … along one axis of `rank`. */
-  counting(length: number, rank = 1, axis = 0): FixedValue {
+  counting(length: Dim, rank = 1, axis = 0): FixedValue {
+    if (typeof length === "string") {
+      const { builder, openDims } = this.#ctx;
+      const sizes = openDims.vector([length]);
+      const numbers = builder.op("iota", { dims: [FROM_OPERAND] }, [sizes], "i32", [length]);
+      return this.reshape(
+        numbers,
+        Array.from({ length: rank }, (_, i) => (i === axis ? length : 1)),
+      );
+    }
     const dims = Array.from({ length: rank }, (_, i) => (i === axis ? length : 1));
     if (length > MAX_FOLDED) {
       const { builder } = this.#ctx;
@@ -114,6 +129,12 @@ export class IndexMath {
     return this.op("gather", { axis }, [x, indices], x.dtype, shape);
   }
 
+  /** A value broadcast to a shape. */
+  expand(x: FixedValue, shape: readonly Dim[]): FixedValue {
+    if (shape.some((dim) => typeof dim === "string")) return this.#ctx.expanded(x, shape);
+    return this.op("expand", { dims: shape as readonly number[] }, [x], x.dtype, shape);
+  }
+
   concat(values: readonly FixedValue[], axis: number, length: Dim): FixedValue {
     const shape = values[0]!.shape.map((dim, i) => (i === axis ? length : dim));
     return this.op("concat", { count: values.length, axis }, values, values[0]!.dtype, shape);
@@ -152,25 +173,26 @@ export class IndexMath {
   }
 
   /** Indices in 0 … size−1, of which negative ones counted from the end; others trap. */
-  checked(indices: FixedValue, size: number): FixedValue {
+  checked(indices: FixedValue, size: Dim): FixedValue {
     const once = this.counting(size);
+    const both = multiplyDims(size, 2);
     const twice =
-      size <= MAX_TABLE
-        ? this.concat([once, once], 0, 2 * size)
-        : this.#ctx.builder.op("concat", { count: 2, axis: 0 }, [once, once], "i32", [2 * size]);
+      typeof size === "string" || size <= MAX_TABLE
+        ? this.concat([once, once], 0, both)
+        : this.#ctx.builder.op("concat", { count: 2, axis: 0 }, [once, once], "i32", [both]);
     const index = this.cast(indices, "i32");
-    return this.gather(twice, this.arithmetic("add", index, this.scalar(size)));
+    return this.gather(twice, this.arithmetic("add", index, this.size(size)));
   }
 
   /** `Σ coordinate · stride` over the axes of a tensor of `dims`; it broadcasts to `dims`. */
-  offsets(dims: readonly number[], strides: readonly number[]): FixedValue {
+  offsets(dims: readonly Dim[], strides: readonly Dim[]): FixedValue {
     let sum: FixedValue | undefined;
     dims.forEach((dim, axis) => {
       if (dim === 1 || strides[axis] === 0) return;
       const own = this.arithmetic(
         "mul",
         this.counting(dim, dims.length, axis),
-        this.scalar(strides[axis]!),
+        this.size(strides[axis]!),
       );
       sum = sum === undefined ? own : this.arithmetic("add", sum, own);
     });
@@ -186,6 +208,8 @@ export class IndexMath {
 }
 
 const TO_THE_END = 0x7fffffff;
+/** An entry of dims that the shape operand gives. */
+const FROM_OPERAND = -2;
 
 /** The elements of a parameter or scalar. */
 function constantOf({ source, dtype, shape }: FixedValue): ExactValue | undefined {

@@ -1,9 +1,9 @@
 import type { InstructionOf } from "../../opcodes/index.js";
 import type { GraphNode } from "../graph.js";
 import { intAttribute } from "../graph.js";
-import { stridesOf } from "../fold/arrays.js";
+import { multiplyDims, productOfDims } from "../shapes/dims.js";
 import type { LoweringContext } from "./context.js";
-import { countOf } from "./gathering.js";
+import { stridesOf } from "./gathering.js";
 import { IndexMath } from "./indexMath.js";
 import type { Lowered } from "./real.js";
 
@@ -22,11 +22,11 @@ export function lowerMaxIndices(
   window: InstructionOf<"pool.max">["imm"],
 ): void {
   const math = new IndexMath(ctx, node);
-  const [batch, channels, ...spatial] = ctx.fixedDims(node.inputs[0]!, node) as [number, number];
+  const [batch = 1, channels = 1, ...spatial] = ctx.shapeOf(node.inputs[0]!);
   const [values, indices] = node.outputs as [string, string];
-  const shape = ctx.fixedDims(indices, node);
+  const shape = ctx.shapeOf(indices);
   const pooled = x.axes.map((axis) => shape[axis]!);
-  const count = countOf(spatial);
+  const count = productOfDims(spatial);
 
   const last = math.scalar(0x7fffffff);
   const columnMajor = intAttribute(node, "storage_order") === 1;
@@ -59,7 +59,7 @@ export function lowerMaxIndices(
     : math.cast(first, "i32");
   const image = math.offsets(
     [batch, ...spatial.map(() => 1), channels],
-    [channels * count, ...spatial.map(() => 0), count],
+    [multiplyDims(channels, count), ...spatial.map(() => 0), count],
   );
   const flat = math.cast(math.arithmetic("add", own, image), "i64");
   ctx.define(indices, { value: flat, axes: x.axes });

@@ -2,7 +2,7 @@
 import type { FixedValue } from "../fixed/fixedGraph.js";
 import type { Dim, GraphNode } from "../graph.js";
 import { intAttribute, intsAttribute, nodeError } from "../graph.js";
-import { productOfDims } from "../shapes/dims.js";
+import { addDims, productOfDims } from "../shapes/dims.js";
 import type { LoweringContext } from "./context.js";
 import { finish } from "./finish.js";
 import { defineIntegers, inOrder } from "./gathering.js";
@@ -27,17 +27,18 @@ export function windowOf(ctx: LoweringContext, node: GraphNode): Window {
   const pads = [...intsAttribute(node, "pads")!];
   if ((intAttribute(node, "ceil_mode") ?? 0) === 0) return { kernel, strides, dilations, pads };
   const spatial = kernel.length;
-  const input = ctx.fixedDims(node.inputs[0]!, node).slice(2);
-  const output = ctx
-    .fixedDims(
-      node.outputs.find((name) => name !== "")!,
-      node,
-    )
-    .slice(2);
+  const input = ctx.shapeOf(node.inputs[0]!).slice(2);
+  const output = ctx.shapeOf(node.outputs.find((name) => name !== "")!).slice(2);
   for (let i = 0; i < spatial; i++) {
-    const needed =
-      (output[i]! - 1) * strides[i]! + (kernel[i]! - 1) * dilations[i]! + 1 - input[i]! - pads[i]!;
-    pads[i + spatial] = Math.max(needed, pads[i + spatial]!);
+    const [size, result, end] = [input[i]!, output[i]!, pads[i + spatial]!];
+    const reach = (kernel[i]! - 1) * dilations[i]! + 1;
+    if (typeof size === "number" && typeof result === "number") {
+      const needed = (result - 1) * strides[i]! + reach - size - pads[i]!;
+      pads[i + spatial] = Math.max(needed, end);
+    } else if (end + strides[i]! - 1 < reach) {
+      // One window more than rounding down has, where there is a rest; it never lies outside whole.
+      pads[i + spatial] = end + strides[i]! - 1;
+    } else ctx.fixedDims(node.inputs[0]!, node);
   }
   return { kernel, strides, dilations, pads };
 }
@@ -90,6 +91,10 @@ export function lowerAveragePool(ctx: LoweringContext, node: GraphNode): void {
     );
     return;
   }
+  if (shape.slice(2).some((dim) => typeof dim === "string")) {
+    lowerOpenAverage(ctx, node, { ...x, value: sums }, window);
+    return;
+  }
   // Windows over the border have fewer taps: a multiplier for each position.
   const counts = windowCounts(ctx, node, window);
   const spatial = ctx.fixedDims(node.outputs[0]!, node).slice(2);
@@ -103,6 +108,48 @@ export function lowerAveragePool(ctx: LoweringContext, node: GraphNode): void {
     const means = ctx.rescaledByPosition(sums, [...spatial, 1], factors, fine);
     return ctx.requantise({ value: means, axes: x.axes, format: fine }, target).value;
   });
+}
+
+/** Bits that means have more than what they are of, before they are rounded to the result. */
+const MEAN_BITS = 8;
+
+/** Averages over a border where the sizes are open: taps are counted like the values are summed. */
+function lowerOpenAverage(ctx: LoweringContext, node: GraphNode, sums: Real, window: Window): void {
+  const { builder } = ctx;
+  const { scale } = sums.format;
+  if (typeof scale !== "number")
+    throw nodeError("UnsupportedFormat", node, "an average over a padded border needs one scale");
+  const math = new IndexMath(ctx, node);
+  const [, , ...spatial] = ctx.shapeOf(node.inputs[0]!);
+  const [, ...places] = sums.value.shape.slice(0, -1);
+  const includes = (intAttribute(node, "count_include_pad") ?? 0) === 1;
+  const rank = spatial.length;
+  // What ceil_mode adds at the end counts in no case.
+  const own = includes ? intsAttribute(node, "pads")! : window.pads.map(() => 0);
+  const at = (i: number): [number, number] => [own[i]!, own[i + rank]!];
+  const ones = math.expand(math.scalar(1), [
+    1,
+    ...spatial.map((dim, i) => addDims(dim, at(i)[0] + at(i)[1])),
+    1,
+  ]);
+  const rest = { ...window, pads: window.pads.map((pad, i) => pad - own[i]!) };
+  const counts = builder.op("pool.sum", { ...rest, dtype: "i64" }, [ones], "i64", [1, ...places, 1]);
+  const wide = math.op(
+    "shl",
+    {},
+    [math.cast(sums.value, "i64"), math.scalar(MEAN_BITS, "i64")],
+    "i64",
+    sums.value.shape,
+  );
+  const half = math.op("shr", {}, [counts, math.scalar(1, "i64")], "i64", counts.shape);
+  const value = math.arithmetic("div.floor", math.arithmetic("add", wide, half), counts);
+  finish(ctx, node, sums.axes, (target) =>
+    ctx.rescaled(
+      { value, axes: sums.axes },
+      mapScale(scaleRatio(scale, target.scale), (s) => s / 2 ** MEAN_BITS),
+      target,
+    ),
+  );
 }
 
 /** How many taps of the window lie inside, at each spatial position of the result. */

@@ -1,11 +1,12 @@
 /** Operators that put elements or slices where indices say. */
 import type { FixedValue } from "../fixed/fixedGraph.js";
-import type { GraphNode } from "../graph.js";
+import type { Dim, GraphNode } from "../graph.js";
 import { intAttribute, isFloat, nodeError, stringAttribute } from "../graph.js";
+import { productOfDims } from "../shapes/dims.js";
 import { unpooledDims } from "../shapes/indexingRules.js";
 import type { LoweringContext } from "./context.js";
 import { finish } from "./finish.js";
-import { countOf, defineMoved, elementIndices, inOrder, sliceIndices } from "./gathering.js";
+import { defineMoved, depthOf, elementIndices, inOrder, sliceIndices } from "./gathering.js";
 import { IndexMath } from "./indexMath.js";
 import type { Format, Real } from "./real.js";
 import { format, identityAxes, scaleRatio } from "./real.js";
@@ -22,35 +23,34 @@ type Reduction = keyof typeof OPS;
 
 /** Where updates go: slices of `slice` in a tensor of `count` of them. */
 interface Target {
-  readonly count: number;
-  readonly slice: readonly number[];
+  readonly count: Dim;
+  readonly slice: readonly Dim[];
   /** Flat indices, of rank 1, and how many there are. */
   readonly indices: FixedValue;
-  readonly updates: number;
+  readonly updates: Dim;
 }
 
 function lowerScatterElements(ctx: LoweringContext, node: GraphNode): void {
   const [data, at] = node.inputs as [string, string];
   const math = new IndexMath(ctx, node);
-  const dims = ctx.fixedDims(data, node);
-  const places = ctx.fixedDims(at, node);
+  const dims = ctx.shapeOf(data);
   const index = ctx.logical(ctx.get(at)).value;
-  const indices = elementIndices(math, dims, intAttribute(node, "axis")!, index, places);
-  lowerScatter(ctx, node, { count: countOf(dims), slice: [], indices, updates: countOf(places) });
+  const indices = elementIndices(math, dims, intAttribute(node, "axis")!, index);
+  const updates = productOfDims(index.shape);
+  lowerScatter(ctx, node, { count: productOfDims(dims), slice: [], indices, updates });
 }
 
 function lowerScatterND(ctx: LoweringContext, node: GraphNode): void {
   const [data, at] = node.inputs as [string, string];
   const math = new IndexMath(ctx, node);
-  const dims = ctx.fixedDims(data, node);
-  const places = ctx.fixedDims(at, node);
-  const depth = places[places.length - 1]!;
-  const indices = sliceIndices(math, dims, ctx.logical(ctx.get(at)).value, places);
+  const dims = ctx.shapeOf(data);
+  const depth = depthOf(ctx, at, node);
+  const places = ctx.logical(ctx.get(at)).value;
   lowerScatter(ctx, node, {
-    count: countOf(dims.slice(0, depth)),
+    count: productOfDims(dims.slice(0, depth)),
     slice: dims.slice(depth),
-    indices,
-    updates: countOf(places.slice(0, -1)),
+    indices: sliceIndices(math, dims, places, depth),
+    updates: productOfDims(places.shape.slice(0, -1)),
   });
 }
 
@@ -61,7 +61,7 @@ function lowerScatter(ctx: LoweringContext, node: GraphNode, to: Target): void {
   const op = OPS[reduction as Reduction];
   const [data, , updates] = node.inputs as [string, string, string];
   const [x, u] = [inOrder(ctx, data), inOrder(ctx, updates)];
-  const shape = ctx.fixedDims(data, node);
+  const shape = ctx.shapeOf(data);
   /** Both in one dtype. */
   const write = (values: FixedValue, own: FixedValue): FixedValue => {
     const slices = ctx.reshaped(values, [to.count, ...to.slice]);
@@ -114,7 +114,7 @@ function scatterProducts(
   to: Target,
   x: Real,
   updates: Real,
-  shape: readonly number[],
+  shape: readonly Dim[],
 ): void {
   const { builder } = ctx;
   const at = indexConstant(node, to.indices);
@@ -133,13 +133,7 @@ function scatterProducts(
   const slices = ctx.reshaped(ctx.requantise(updates, factors).value, [to.updates, ...to.slice]);
   const full = [to.count, ...to.slice];
   const math = new IndexMath(ctx, node);
-  const ones = builder.op(
-    "expand",
-    { dims: full },
-    [builder.scalar("i32", BigInt(Math.floor(1 / unit)))],
-    "i32",
-    full,
-  );
+  const ones = ctx.expanded(builder.scalar("i32", BigInt(Math.floor(1 / unit))), full);
   const multiplied = (value: Real, round: readonly number[], target: Format): FixedValue => {
     const own = math.gather(slices, math.constant(round));
     const places = math.constant(round.map((k) => at[k]!));
@@ -188,17 +182,11 @@ function lowerMaxUnpool(ctx: LoweringContext, node: GraphNode): void {
   const { builder } = ctx;
   const real = ctx.withoutZeroPoint(inOrder(ctx, data) as Real);
   const dims = ctx.fixedDims(data, node);
-  const count = countOf(dims);
+  const count = productOfDims(dims);
   const whole = unpooledDims(node, dims);
   const shape = ctx.fixedDims(node.outputs[0]!, node);
   const { dtype } = real.value;
-  const empty = builder.op(
-    "expand",
-    { dims: [countOf(whole)] },
-    [builder.scalar(dtype, 0n)],
-    dtype,
-    [countOf(whole)],
-  );
+  const empty = math.expand(builder.scalar(dtype, 0n), [productOfDims(whole)]);
   const indices = math.reshape(math.cast(ctx.logical(ctx.get(at)).value, "i32"), [count]);
   const scattered = builder.op(
     "scatter",

@@ -1,41 +1,46 @@
 /** Operators that sort, or whose results have as many elements as values say. */
 import type { FixedValue } from "../fixed/fixedGraph.js";
 import type { GraphNode } from "../graph.js";
-import { intAttribute, nodeError } from "../graph.js";
-import { stridesOf } from "../fold/arrays.js";
+import { elementCount, intAttribute, nodeError } from "../graph.js";
+import { productOfDims } from "../shapes/dims.js";
 import type { LoweringContext } from "./context.js";
-import { countOf, defineIntegers, defineMoved, inOrder } from "./gathering.js";
+import { defineIntegers, defineMoved, inOrder, stridesOf } from "./gathering.js";
 import { IndexMath } from "./indexMath.js";
 
 /** The greatest or least k along an axis, best first, the lowest index first among equals. */
 function lowerTopK(ctx: LoweringContext, node: GraphNode): void {
   const math = new IndexMath(ctx, node);
   const x = inOrder(ctx, node.inputs[0]!);
-  const dims = ctx.fixedDims(node.inputs[0]!, node);
+  const dims = x.value.shape;
   const axis = intAttribute(node, "axis")!;
   const k = intAttribute(node, "k")!;
-  if (k > dims[axis]!) {
+  const length = dims[axis]!;
+  if (typeof length === "number" && k > length) {
     throw nodeError(
       "BadAttribute",
       node,
-      `k is ${String(k)}, the axis has ${String(dims[axis])} elements`,
+      `k is ${String(k)}, the axis has ${String(length)} elements`,
     );
   }
   const { value } = x;
   const descending = intAttribute(node, "largest") === 1;
   const keys = descending ? math.op("not", {}, [value], value.dtype, value.shape) : value;
   const order = math.op("argsort", { axis }, [keys], "i32", dims);
-  const best = math.slice(order, axis, 0, k, k);
+  // Of an open axis that is too short, an index traps where a slice would be short.
+  const best =
+    typeof length === "number"
+      ? math.slice(order, axis, 0, k, k)
+      : math.gather(order, math.counting(k), axis);
   const [values, indices] = node.outputs;
   if (values !== undefined && values !== "") {
     const strides = stridesOf(dims);
-    const along = math.arithmetic("mul", best, math.scalar(strides[axis]!));
+    const along = math.arithmetic("mul", best, math.size(strides[axis]!));
     const others = math.offsets(
-      best.shape as number[],
+      best.shape,
       strides.map((stride, i) => (i === axis ? 0 : stride)),
     );
     const flat = math.arithmetic("add", along, others);
-    defineMoved(ctx, values, x, math.gather(ctx.reshaped(value, [countOf(dims)]), flat));
+    defineMoved(ctx, values, x, math.gather(ctx.reshaped(value, [productOfDims(dims)]), flat));
   }
   if (indices !== undefined && indices !== "") {
     defineIntegers(ctx, indices, math.cast(best, "i64"));
@@ -49,7 +54,7 @@ function lowerNonZero(ctx: LoweringContext, node: GraphNode): void {
   const name = node.outputs[0]!;
   const [rank, count] = ctx.shapeOf(name);
   const { value, format } = source;
-  const dims = ctx.fixedDims(node.inputs[0]!, node);
+  const dims = value.shape;
   if (dims.length === 0 || rank !== dims.length) {
     throw nodeError("UnsupportedShape", node, "a scalar has no coordinates");
   }
@@ -63,9 +68,9 @@ function lowerNonZero(ctx: LoweringContext, node: GraphNode): void {
   const rows = dims.map((dim, axis) => {
     const stride = strides[axis]!;
     const whole =
-      stride === 1 ? flat : math.arithmetic("div.floor", flat, math.scalar(Math.max(stride, 1)));
+      stride === 1 ? flat : math.arithmetic("div.floor", flat, math.size(stride === 0 ? 1 : stride));
     const row =
-      axis === 0 ? whole : math.arithmetic("mod.floor", whole, math.scalar(Math.max(dim, 1)));
+      axis === 0 ? whole : math.arithmetic("mod.floor", whole, math.size(dim === 0 ? 1 : dim));
     return math.reshape(row, [1, count!]);
   });
   const all = rows.length === 1 ? rows[0]! : math.concat(rows, 0, rows.length);
@@ -81,7 +86,7 @@ function lowerCompress(ctx: LoweringContext, node: GraphNode): void {
   const along = axis === undefined ? 0 : axis < 0 ? axis + rank : axis;
   const x =
     axis === undefined
-      ? ctx.reshaped(source.value, [countOf(ctx.fixedDims(node.inputs[0]!, node))])
+      ? ctx.reshaped(source.value, [productOfDims(source.value.shape)])
       : source.value;
   const condition = ctx.logical(ctx.get(node.inputs[1]!)).value;
   const chosen = ctx.builder.op("nonzero", {}, [condition], "i32", [ctx.shapeOf(name)[along]!]);
@@ -100,8 +105,8 @@ function lowerUnique(ctx: LoweringContext, node: GraphNode): void {
   const dims = ctx.fixedDims(node.inputs[0]!, node);
   const stated = intAttribute(node, "axis");
   const axis = stated === undefined ? 0 : stated < 0 ? stated + dims.length : stated;
-  const rows = stated === undefined ? countOf(dims) : dims[axis]!;
-  const width = rows === 0 ? 1 : countOf(dims) / rows;
+  const rows = stated === undefined ? elementCount(dims)! : dims[axis]!;
+  const width = rows === 0 ? 1 : elementCount(dims)! / rows;
   const count = ctx.shapeOf(node.outputs.find((name) => name !== "")!)[0]!;
   const open = typeof count === "string" ? count : `${node.name}_count`;
 

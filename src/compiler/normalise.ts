@@ -41,7 +41,7 @@ const NORMALISERS: ReadonlyMap<string, Normaliser> = new Map([
  * | Gather, GatherElements | x, indices | `axis` |
  * | Pad | x | `pads` (begin of every axis, then end of every axis; may be negative), `mode`, `value` |
  * | Tile | x | `repeats`; only where the rank of x is not known. Else Tile becomes Reshapes and Expands |
- * | Resize | x | `scales` (one an axis), `mode` nearest, linear or cubic, `coordinate_transformation_mode`, `nearest_mode`, `cubic_coeff_a`, `exclude_outside`, `antialias`; `roi` and `extrapolation_value` for tf_crop_and_resize; sizes are the output's shape. Upsample is a Resize |
+ * | Resize | x, sizes? | `scales` (one an axis; 0: the quotient of sizes of which one is open), `mode` nearest, linear or cubic, `coordinate_transformation_mode`, `nearest_mode`, `cubic_coeff_a`, `exclude_outside`, `antialias`; `roi` and `extrapolation_value` for tf_crop_and_resize; sizes are the output's shape, or the input that stays where nothing else says them. Upsample is a Resize |
  * | DepthToSpace, SpaceToDepth, CenterCropPad | – | Reshapes and Transposes; Slice and Pad |
  * | ConstantOfShape | shape | `value`, one element; folded where the shape is known |
  * | Conv | x, w, bias? | `kernel_shape`, `strides`, `dilations` (one a spatial axis), `pads` (begins, then ends), `group`; no `auto_pad` |

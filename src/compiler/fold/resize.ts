@@ -79,8 +79,9 @@ const resize: Folder = ([x], view, out) => {
   let data = numbersOf(x);
   let dims = [...x.dims];
   for (let axis = 0; axis < dims.length; axis++) {
-    const scale = scales[axis] ?? 1;
     const to = out.dims[axis] ?? 1;
+    // Of open sizes the scale is 0: their quotient.
+    const scale = scales[axis] === 0 ? to / (dims[axis] ?? 1) : (scales[axis] ?? 1);
     if (scale === 1 && to === dims[axis]) continue;
     const taps = tapsOf(view, dims[axis] ?? 1, to, scale);
     const { outer, size, inner } = aroundAxis(dims, axis);

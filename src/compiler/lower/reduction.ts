@@ -133,7 +133,11 @@ function lowerOpenAverage(ctx: LoweringContext, node: GraphNode, sums: Real, win
     1,
   ]);
   const rest = { ...window, pads: window.pads.map((pad, i) => pad - own[i]!) };
-  const counts = builder.op("pool.sum", { ...rest, dtype: "i64" }, [ones], "i64", [1, ...places, 1]);
+  const counts = builder.op("pool.sum", { ...rest, dtype: "i64" }, [ones], "i64", [
+    1,
+    ...places,
+    1,
+  ]);
   const wide = math.op(
     "shl",
     {},
@@ -146,7 +150,7 @@ function lowerOpenAverage(ctx: LoweringContext, node: GraphNode, sums: Real, win
   finish(ctx, node, sums.axes, (target) =>
     ctx.rescaled(
       { value, axes: sums.axes },
-      mapScale(scaleRatio(scale, target.scale), (s) => s / 2 ** MEAN_BITS),
+      mapScale(scaleRatio(scale, target.scale), (s) => s / (1 << MEAN_BITS)),
       target,
     ),
   );

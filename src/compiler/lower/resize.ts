@@ -11,6 +11,7 @@ import {
 import type { LoweringContext } from "./context.js";
 import { finish } from "./finish.js";
 import { plain } from "./movement.js";
+import { lowerOpenResize } from "./openResize.js";
 import type { Format, Lowered, Real } from "./real.js";
 import { channelsLast, format, mapScale, scaleRatio } from "./real.js";
 import type { AxisResize } from "./resizeWeights.js";
@@ -25,6 +26,11 @@ interface Mapping {
 }
 
 export function lowerResize(ctx: LoweringContext, node: GraphNode): void {
+  const open = [...ctx.shapeOf(node.inputs[0]!), ...ctx.shapeOf(node.outputs[0]!)];
+  if (open.some((dim) => typeof dim === "string")) {
+    lowerOpenResize(ctx, node);
+    return;
+  }
   const input = ctx.fixedDims(node.inputs[0]!, node);
   const output = ctx.fixedDims(node.outputs[0]!, node);
   const mode = stringAttribute(node, "mode") ?? "nearest";

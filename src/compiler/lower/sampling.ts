@@ -181,7 +181,5 @@ export function spreadTo(
   x: FixedValue,
   shape: readonly number[],
 ): FixedValue {
-  const dims = broadcast(sizes(x), shape);
-  if (dims.length === x.shape.length && dims.every((dim, i) => dim === x.shape[i])) return x;
-  return ctx.builder.op("expand", { dims }, [x], x.dtype, dims);
+  return ctx.expanded(x, broadcast(sizes(x), shape));
 }

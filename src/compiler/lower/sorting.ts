@@ -68,7 +68,9 @@ function lowerNonZero(ctx: LoweringContext, node: GraphNode): void {
   const rows = dims.map((dim, axis) => {
     const stride = strides[axis]!;
     const whole =
-      stride === 1 ? flat : math.arithmetic("div.floor", flat, math.size(stride === 0 ? 1 : stride));
+      stride === 1
+        ? flat
+        : math.arithmetic("div.floor", flat, math.size(stride === 0 ? 1 : stride));
     const row =
       axis === 0 ? whole : math.arithmetic("mod.floor", whole, math.size(dim === 0 ? 1 : dim));
     return math.reshape(row, [1, count!]);

@@ -1,21 +1,21 @@
 /** Integers of 64 bits, element by element: how coordinates and weights are computed. */
+import { InternalError } from "../../core/errors.js";
 import type { FixedValue } from "../fixed/fixedGraph.js";
+import type { Dim } from "../graph.js";
+import { broadcastShapes } from "../shapes/dims.js";
 import type { LoweringContext } from "./context.js";
 
 type Operand = FixedValue | bigint;
 
-/** Broadcast of shapes that are known. */
-export function broadcast(...shapes: readonly (readonly number[])[]): number[] {
-  const rank = Math.max(...shapes.map((shape) => shape.length));
-  return Array.from({ length: rank }, (_, i) =>
-    shapes.reduce((size, shape) => {
-      const dim = shape[shape.length - rank + i] ?? 1;
-      return dim === 1 ? size : dim;
-    }, 1),
-  );
+/** Broadcast of shapes that fit. */
+export function broadcast(...shapes: readonly (readonly Dim[])[]): readonly Dim[] {
+  const shape = broadcastShapes(shapes);
+  if (shape === undefined || shape === "mismatch")
+    throw new InternalError("shapes that do not broadcast");
+  return shape;
 }
 
-/** Writes instructions over i64 tensors of known shapes; numbers stand for themselves. */
+/** Writes instructions over i64 tensors; numbers stand for themselves. */
 export class Wide {
   readonly #ctx: LoweringContext;
 
@@ -43,6 +43,11 @@ export class Wide {
     return this.#pair("shr", a, BigInt(bits));
   }
 
+  /** ⌊a / b⌋ */
+  quotient(a: Operand, b: Operand): FixedValue {
+    return this.#pair("div.floor", a, b);
+  }
+
   modulo(a: Operand, b: Operand): FixedValue {
     return this.#pair("mod.floor", a, b);
   }
@@ -65,7 +70,7 @@ export class Wide {
     const inside = this.clamp(test, lo, hi);
     const equal = builder.op("eq", {}, [inside, test], "bool", test.shape);
     const zero = builder.scalar(x.dtype, 0n);
-    const shape = broadcast(sizes(test), sizes(x));
+    const shape = broadcast(test.shape, x.shape);
     return builder.op("select", {}, [equal, x, zero], x.dtype, shape);
   }
 
@@ -74,7 +79,7 @@ export class Wide {
   }
 
   #pair(
-    op: "add" | "sub" | "mul" | "shl" | "shr" | "mod.floor" | "min" | "max",
+    op: "add" | "sub" | "mul" | "shl" | "shr" | "div.floor" | "mod.floor" | "min" | "max",
     a: Operand,
     b: Operand,
   ): FixedValue {
@@ -82,7 +87,7 @@ export class Wide {
     const [left, right] = [a, b].map((x) =>
       typeof x === "bigint" ? builder.scalar("i64", x) : x,
     ) as [FixedValue, FixedValue];
-    const shape = broadcast(sizes(left), sizes(right));
+    const shape = broadcast(left.shape, right.shape);
     return builder.op(op, {}, [left, right], "i64", shape);
   }
 }

@@ -1,5 +1,7 @@
 import { attribute, floatsAttribute } from "../graph.js";
 import type { Attribute, Dim } from "../graph.js";
+import { floorDivideDim, multiplyDims } from "../shapes/dims.js";
+import { rationalOf } from "../shapes/ratios.js";
 import type { NodeView } from "../shapes/nodeView.js";
 import { become, declareOutput } from "./normaliser.js";
 import type { Normaliser } from "./normaliser.js";
@@ -11,7 +13,10 @@ const resize: Normaliser = (view) => {
   const scalesInput = old ? 1 : 2;
   const scales = floatsAttribute(node, "scales") ?? nonEmpty(view.numbers(scalesInput));
   const shape = view.shape(0);
-  const sizes = old ? undefined : (nonEmpty(view.contents(3)) ?? declaredSizes(view));
+  const unread = !old && scales === undefined && view.has(3) && view.ints("axes") === undefined;
+  const sizes = old
+    ? undefined
+    : (nonEmpty(view.contents(3)) ?? declaredSizes(view) ?? (unread ? invented(view) : undefined));
   if (shape === undefined || (scales === undefined && sizes === undefined)) return undefined;
   const axes = (view.ints("axes") ?? shape.map((_, i) => i)).map((a) => view.axis(a, shape.length));
 
@@ -25,16 +30,21 @@ const resize: Normaliser = (view) => {
       factors[axis] = scale;
       // Runtimes multiply in float32, which brings 10·0.7f back to 7.
       if (scale !== 1)
-        result[axis] = typeof dim === "number" ? Math.floor(Math.fround(dim * scale)) : name;
+        result[axis] =
+          typeof dim === "number"
+            ? Math.floor(Math.fround(dim * scale))
+            : (scaled(dim, scale) ?? name);
     } else {
       const size = sizes?.[i] ?? dim;
       result[axis] = size;
       if (typeof size === "number" && typeof dim === "number") factors[axis] = size / dim;
-      else if (size !== dim) factors[axis] = NaN;
+      else if (size !== dim) factors[axis] = OF_SIZES;
     }
   });
-  if (factors.some((f) => Number.isNaN(f))) return undefined;
+  const open = factors.includes(OF_SIZES);
+  if (open && view.string("keep_aspect_ratio_policy", "stretch") !== "stretch") return undefined;
   if (scales === undefined) keepAspect(view, shape, axes, result, factors);
+  const given = open && view.contents(3) === undefined ? view.name(3) : undefined;
 
   const mode = view.string("mode", "nearest");
   const coordinates = old
@@ -58,10 +68,27 @@ const resize: Normaliser = (view) => {
       scales: attribute.floats(factors),
       ...(roi === undefined ? {} : region(view, shape.length, axes, roi)),
     });
+    if (given !== undefined) node.inputs.push(given);
   }
   declareOutput(view, result);
   return undefined;
 };
+
+/** A scale that is the quotient of the sizes, which are open. */
+const OF_SIZES = 0;
+
+/** The size of an open axis that a scale stretches, rounded down. */
+function scaled(dim: Dim, scale: number): Dim | undefined {
+  const ratio = rationalOf(scale);
+  return ratio && floorDivideDim(multiplyDims(dim, ratio[0]), ratio[1]);
+}
+
+/** Names for sizes of which only the number is known. */
+function invented(view: NodeView): readonly Dim[] | undefined {
+  const rank = view.rank(0);
+  if (rank === undefined || view.shape(3)?.[0] !== rank) return undefined;
+  return Array.from({ length: rank }, (_, i) => `${view.node.outputs[0] ?? ""}_${String(i)}`);
+}
 
 /** The region that tf_crop_and_resize takes, starts then ends of all axes. */
 function region(

@@ -91,8 +91,10 @@ export class Random {
         return inside(hi - BigInt(this.int(0, 2)));
       case 2:
         return inside(BigInt(this.int(-3, 3)));
+      case 3:
+        return inside(this.between(lo, hi) >> BigInt(this.int(0, (hi - lo).toString(2).length)));
       default:
-        return inside(this.between(lo, hi) >> BigInt(this.int(0, 60)));
+        return this.between(lo, hi);
     }
   }
 

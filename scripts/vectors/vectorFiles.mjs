@@ -1,14 +1,18 @@
 // The files of vectors: one for each instruction, and those of other themes.
 import { OPS } from "../../dist/opcodes/index.js";
 import { conv, matmul, mulWide } from "./cases/contraction.mjs";
+import { control } from "./cases/control.mjs";
 import { elementwise } from "./cases/elementwise.mjs";
 import { lut, lutInterpolate, rescale, rescaleAdd, rescaleBy } from "./cases/rescaling.mjs";
+import { dimensions, inputs, limits, order, reals } from "./cases/execution.mjs";
+import { form, identity, linking, validity } from "./cases/module.mjs";
 import { argsort, movement, nonzero, scatter } from "./cases/movement.mjs";
 import { cumsum, extreme, pool, reduce } from "./cases/reduction.mjs";
 import { ALL, INTEGERS } from "./tensors.mjs";
 import { VectorFile } from "./vectorFile.mjs";
 
 const CASES = {
+  ...control,
   matmul,
   conv,
   "mul.wide": mulWide,
@@ -28,6 +32,19 @@ const CASES = {
   nonzero,
 };
 
+/** Themes that instructions share: name of the file, what it is about, cases. */
+const THEMES = [
+  ["module/form", "bytes that are no module, and limits of form", form],
+  ["module/identity", "the identity of modules", identity],
+  ["module/validity", "validity beyond single instructions", validity],
+  ["module/linking", "parameters and their roots", linking],
+  ["execution/order", "the order of the steps of an instruction", order],
+  ["execution/limits", "what limits count", limits],
+  ["execution/dimensions", "named and derived dimensions", dimensions],
+  ["execution/inputs", "what the caller hands in", inputs],
+  ["execution/reals", "reals at the boundary", reals],
+];
+
 function each(ops, cases) {
   return Object.fromEntries(ops.map((op) => [op, (file) => cases(file, op)]));
 }
@@ -39,6 +56,11 @@ export async function* vectorFiles() {
     if (cases === undefined) continue;
     const file = new VectorFile(`instructions/${op}`, `\`${op}\``, `instructions/${op}.md`);
     cases(file);
+    yield file;
+  }
+  for (const [name, about, cases] of THEMES) {
+    const file = new VectorFile(name, about);
+    await cases(file);
     yield file;
   }
 }

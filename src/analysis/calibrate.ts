@@ -2,6 +2,8 @@
 import type { Calibration, TensorRange } from "../compiler/calibration.js";
 import { describeModel } from "../compiler/describe.js";
 import type { ImportOptions } from "../compiler/importModel.js";
+import type { Graph } from "../compiler/graph.js";
+import { intAttribute, subgraphs } from "../compiler/graph.js";
 import { importModel } from "../compiler/importModel.js";
 import { optimise } from "../compiler/optimise.js";
 import { InputError } from "../core/errors.js";
@@ -45,10 +47,11 @@ export async function calibrate(
   const lowered = optimise(importModel(complete, { dims: given, pins }));
   const dims: Record<string, number> = { ...given };
   const statistics = new Map<string, TensorStatistics>();
+  const summed = summedAxes(lowered);
 
   const observer = new FloatObserver(complete, lowered, dims, (name, data, shape) => {
     let of = statistics.get(name);
-    if (of === undefined) statistics.set(name, (of = new TensorStatistics()));
+    if (of === undefined) statistics.set(name, (of = new TensorStatistics(summed.get(name))));
     of.add(data, shape);
   });
   let count = 0;
@@ -81,4 +84,24 @@ export async function calibrate(
     tensors: Object.fromEntries(tensors),
     ...observer.engine,
   };
+}
+
+const PRODUCTS: ReadonlySet<string> = new Set(["Linear", "Gemm", "MatMul"]);
+
+/** What contractions with constant weights read, by the axis that they sum over. */
+function summedAxes(
+  graph: Graph,
+  constants: ReadonlySet<string> = new Set(),
+): Map<string, "first" | "last"> {
+  const known = new Set([...constants, ...graph.initializers.keys()]);
+  const found = new Map<string, "first" | "last">();
+  for (const node of graph.nodes) {
+    for (const body of subgraphs(node))
+      for (const [name, axis] of summedAxes(body, known)) found.set(name, axis);
+    const [x, weights] = node.inputs;
+    if (x === undefined || weights === undefined || !known.has(weights)) continue;
+    if (node.opType === "Conv" || node.opType === "ConvTranspose") found.set(x, "first");
+    else if (PRODUCTS.has(node.opType) && intAttribute(node, "transA") !== 1) found.set(x, "last");
+  }
+  return found;
 }

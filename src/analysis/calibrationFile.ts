@@ -83,6 +83,10 @@ function isTensorRange(value: unknown): value is TensorRange {
 function isChannelRange(value: unknown): value is ChannelRange {
   if (!isRecord(value)) return false;
   const { axis, min, max, mean = min } = value;
-  if (!isCount(axis) || !areNumbers(min) || !areNumbers(max) || !areNumbers(mean)) return false;
-  return min.length === max.length && min.length === mean.length;
+  if (!isCount(axis) || !areNumbers(min)) return false;
+  const { variance = min, directions = [] } = value;
+  if (!Array.isArray(directions)) return false;
+  return [max, mean, variance, ...directions].every(
+    (list) => areNumbers(list) && list.length === min.length,
+  );
 }

@@ -1,5 +1,6 @@
 import type { ChannelRange, TensorRange } from "../compiler/calibration.js";
 import { elementCount } from "../core/shape.js";
+import { ChannelDirections } from "./channelDirections.js";
 
 /** Bins of the histogram: the top 12 bits of a float32. */
 const BINS = 4096;
@@ -12,6 +13,15 @@ export class TensorStatistics {
   #count = 0;
   readonly #histogram = new Float64Array(BINS);
   #channels: ChannelStatistics[] | undefined;
+  readonly #summed: "first" | "last" | undefined;
+
+  /**
+   * @param summed the axis that contractions sum over, of which it is kept how channels go
+   * together: axis 1, or the last
+   */
+  constructor(summed?: "first" | "last") {
+    this.#summed = summed;
+  }
 
   /** @param dims row-major shape of `data` */
   add(data: Float32Array | Float64Array, dims: readonly number[]): void {
@@ -27,11 +37,23 @@ export class TensorStatistics {
       this.#count++;
       histogram[bits[i]! >>> 20]!++;
     }
-    const axes = dims.length < 3 ? [] : [1, dims.length - 1];
-    this.#channels ??= axes.map((axis) => new ChannelStatistics(axis, dims[axis]!));
+    this.#channels ??= this.#axes(dims.length).map(
+      (axis) => new ChannelStatistics(axis, dims[axis]!, axis === this.#summedAxis(dims.length)),
+    );
     // Channels have a meaning only where all samples have the same ones.
     this.#channels = this.#channels.filter(({ axis, size }) => dims[axis] === size);
     for (const channel of this.#channels) channel.add(data, dims);
+  }
+
+  #summedAxis(rank: number): number | undefined {
+    if (rank < 2 || this.#summed === undefined) return undefined;
+    return this.#summed === "first" ? 1 : rank - 1;
+  }
+
+  #axes(rank: number): number[] {
+    const summed = this.#summedAxis(rank);
+    if (rank < 3) return summed === undefined ? [] : [summed];
+    return [1, rank - 1];
   }
 
   /** Undefined when no finite element was seen. */
@@ -59,18 +81,21 @@ class ChannelStatistics {
   readonly #max: Float64Array;
   readonly #sum: Float64Array;
   readonly #count: Float64Array;
+  readonly #directions: ChannelDirections | undefined;
 
-  constructor(axis: number, size: number) {
+  constructor(axis: number, size: number, summed: boolean) {
     this.axis = axis;
     this.size = size;
     this.#sum = new Float64Array(size);
     this.#count = new Float64Array(size);
+    this.#directions = summed ? new ChannelDirections(axis, size) : undefined;
     this.#min = new Float64Array(size).fill(Infinity);
     this.#max = new Float64Array(size).fill(-Infinity);
   }
 
   add(data: Float32Array | Float64Array, dims: readonly number[]): void {
     const { size } = this;
+    this.#directions?.add(data, dims);
     const min = this.#min;
     const max = this.#max;
     const sum = this.#sum;
@@ -94,14 +119,22 @@ class ChannelStatistics {
   finish(): ChannelRange {
     // A channel that had no finite element says nothing: 0 to 0.
     const known = (x: number): number => (x - x === 0 ? shortest(x) : 0);
+    const { variance, directions } = this.#directions?.finish() ?? {};
     return {
       axis: this.axis,
       min: Array.from(this.#min, known),
       max: Array.from(this.#max, known),
       mean: Array.from(this.#sum, (sum, c) => known(sum / this.#count[c]!)),
+      ...(variance === undefined ? {} : { variance: Array.from(variance, rough) }),
+      ...(directions === undefined
+        ? {}
+        : { directions: directions.map((d) => Array.from(d, rough)) }),
     };
   }
 }
+
+/** Three digits say enough of what is measured on a part of the values. */
+const rough = (x: number): number => Number(x.toPrecision(3));
 
 /** The shortest decimal that stands for the same float32, as the file is mostly numbers. */
 function shortest(x: number): number {

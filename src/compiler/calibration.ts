@@ -51,4 +51,11 @@ export interface ChannelRange {
   readonly max: readonly number[];
   /** Absent from calibrations that were made without. */
   readonly mean?: readonly number[];
+  /**
+   * Only where contractions sum over the channels: the variance of each, and the few directions
+   * that they share most, longest first. Covariances are roughly the variances with Σ d·dᵀ beside
+   * the diagonal.
+   */
+  readonly variance?: readonly number[];
+  readonly directions?: readonly (readonly number[])[];
 }

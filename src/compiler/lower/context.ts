@@ -1,6 +1,6 @@
 import type { Dtype } from "../../core/dtype.js";
 import { CompileError, InternalError } from "../../core/errors.js";
-import type { Calibration, TensorRange } from "../calibration.js";
+import type { Calibration, ChannelRange, TensorRange } from "../calibration.js";
 import type { FixedRegion, FixedValue } from "../fixed/fixedGraph.js";
 import { FixedBuilder } from "../fixed/fixedGraph.js";
 import type { ConstantTensor, Dim, ElementType, Graph, GraphNode } from "../graph.js";
@@ -172,9 +172,9 @@ export class LoweringContext {
     return range === undefined ? undefined : { ...range, channels: [] };
   }
 
-  /** What the channels of a value were on average, along an axis of which calibration knows. */
-  channelMeans(name: string, axis: number): readonly number[] | undefined {
-    return this.rangeOf(name)?.channels.find((channel) => channel.axis === axis)?.mean;
+  /** What calibration saw of the channels of a value, along an axis of which it knows. */
+  channelsOf(name: string, axis: number): ChannelRange | undefined {
+    return this.rangeOf(name)?.channels.find((channel) => channel.axis === axis);
   }
 
   /** @throws CompileError where calibration saw nothing that is finite */

@@ -6,6 +6,8 @@ import { floatAttribute, intAttribute, nodeError } from "../graph.js";
 import { byteFormat } from "./byteFormat.js";
 import type { LoweringContext } from "./context.js";
 import { pairedDtypes } from "./dtypes.js";
+import type { Rows } from "./errorDiffusion.js";
+import { withDiffusedErrors } from "./errorDiffusion.js";
 import { limitOf, SINGLE } from "./profile.js";
 import type { Format, Real } from "./real.js";
 import { format, identityAxes, mapScale, maxScale } from "./real.js";
@@ -109,8 +111,6 @@ export interface Matrix {
 /**
  * Rounds weights and bias for an activation.
  * @param order index into the source of each element of [K, outputs]
- * @param inputChannel channel of the activation that row k of column o multiplies
- * @param means of the activation's channels in calibration, for what rounding weights does to sums
  */
 export function matrixFor(
   ctx: LoweringContext,
@@ -119,9 +119,8 @@ export function matrixFor(
   order: Int32Array,
   outputs: number,
   outputAxis: number,
-  inputChannel: (k: number, o: number) => number,
+  layout: Rows,
   given: readonly number[],
-  means?: readonly number[],
 ): Matrix {
   let bias = given;
   const { scale } = x.format;
@@ -146,23 +145,24 @@ export function matrixFor(
     if (typeof scale !== "number") {
       const { scales } = scale;
       for (let k = 0, at = 0; k < rows; k++) {
-        for (let o = 0; o < outputs; o++, at++) reals[at]! *= scales[inputChannel(k, o)]!;
+        for (let o = 0; o < outputs; o++, at++) reals[at]! *= scales[layout.channel(k, o)]!;
       }
     }
     const units = bias.map((b) => b / base);
-    weights = quantiseColumns(
-      reals,
-      outputs,
-      units,
-      activationInterval(x.format),
-      ctx.weightProfile,
-    );
+    const profile = ctx.weightProfile;
+    weights = quantiseColumns(reals, outputs, units, activationInterval(x.format), profile);
+    const unit = (channel: number): number =>
+      typeof scale === "number" ? 1 : scale.scales[channel]!;
+    // Wider weights are rounded so finely that their sums must stay where they were proved to be.
+    if (weights.dtype === "i8")
+      weights = withDiffusedErrors(reals, weights, layout, profile.most, unit);
     const { bits } = weights;
     ctx.weights.push({ node: ctx.builder.origin, elements: order.length, bits });
+    const means = layout.seen?.mean;
     if (means !== undefined) {
       const mean = (k: number, o: number): number => {
-        const channel = inputChannel(k, o);
-        return means[channel]! / (typeof scale === "number" ? 1 : scale.scales[channel]!);
+        const channel = layout.channel(k, o);
+        return means[channel]! / unit(channel);
       };
       bias = correctedBias(given, reals, weights, mean);
     }
@@ -345,9 +345,13 @@ function lowerProduct(
     order,
     outputs,
     transposed ? 0 : 1,
-    (k) => k,
+    {
+      channel: (k) => k,
+      perGroup: rows,
+      earlier: [[]],
+      seen: ctx.channelsOf(node.inputs[0]!, input.axes.length - 1),
+    },
     rowOf(bias, outputs),
-    ctx.channelMeans(node.inputs[0]!, input.axes.length - 1),
   );
   const shape = ctx.shapeOf(node.outputs[0]!);
   const { builder } = ctx;

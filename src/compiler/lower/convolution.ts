@@ -11,6 +11,7 @@ import {
   operandPair,
   rowOf,
 } from "./contraction.js";
+import { earlierTaps } from "./errorDiffusion.js";
 import type { Lowered, Real } from "./real.js";
 import { channelsLast, identityAxes } from "./real.js";
 import type { Bias } from "./sums.js";
@@ -72,9 +73,13 @@ function lowerConvolution(ctx: LoweringContext, node: GraphNode, transposed: boo
     outputs,
     // Of a transposed kernel in groups no axis is that of the outputs.
     !transposed ? 0 : kernel.groups === 1 ? 1 : -1,
-    (k, o) => Math.floor(o / outputsPerGroup) * perGroup + (k % perGroup),
+    {
+      channel: (k, o) => Math.floor(o / outputsPerGroup) * perGroup + (k % perGroup),
+      perGroup,
+      earlier: earlierTaps(kernel.sizes, pacesOf(node, kernel)),
+      seen: ctx.channelsOf(node.inputs[0]!, 1),
+    },
     rowOf(bias, outputs),
-    ctx.channelMeans(node.inputs[0]!, 1),
   );
   const window = windowOf(ctx, node, kernel, x);
   const [left, right] = matrix.dtypes;
@@ -119,6 +124,13 @@ export function kernelOf(ctx: LoweringContext, node: GraphNode, transposed: bool
     outputsPerGroup: transposed ? second : first / groups,
     transposed,
   };
+}
+
+/** How far apart in the input neighbouring taps of a kernel read, along each axis. */
+function pacesOf(node: GraphNode, { sizes, transposed }: Kernel): number[] {
+  const dilations = intsAttribute(node, "dilations");
+  const strides = transposed ? intsAttribute(node, "strides") : undefined;
+  return sizes.map((_, axis) => (dilations?.[axis] ?? 1) / (strides?.[axis] ?? 1));
 }
 
 /** Index into the model's kernel of each element of [taps, input channels, outputs]. */

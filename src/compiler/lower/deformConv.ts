@@ -12,6 +12,7 @@ import {
 } from "./contraction.js";
 import { addendOf, kernelOf, kernelOrder, kernelValue } from "./convolution.js";
 import { component, uniformReal } from "./gridSample.js";
+import type { Rows } from "./errorDiffusion.js";
 import type { Real } from "./real.js";
 import { channelsLast, format, identityAxes } from "./real.js";
 import { fractionBits, pixelsOf, sampled, tapsOf } from "./sampling.js";
@@ -73,7 +74,14 @@ export function lowerDeformConv(ctx: LoweringContext, node: GraphNode): void {
   const narrow = contractionInput(ctx, x);
   const row = rowOf(bias, outputs);
   const order = kernelOrder(kernel);
-  const matrix = matrixFor(ctx, narrow, source, order, outputs, 0, (k) => k, row);
+  const perColumn = order.length / outputs;
+  const layout: Rows = {
+    channel: (k) => k,
+    perGroup: perColumn,
+    earlier: [[]],
+    seen: undefined,
+  };
+  const matrix = matrixFor(ctx, narrow, source, order, outputs, 0, layout, row);
   const a = ctx.widened(narrow.value, matrix.dtypes[0]);
   const sums = builder.op(
     "conv",

@@ -1,6 +1,6 @@
 /** Chooses bits by measurement: which weights may take 8 bits for a wanted accuracy. */
-import type { CompileOptions } from "../compiler/compile.js";
-import { compile } from "../compiler/compile.js";
+import type { CompileOptions, CompileResult } from "../compiler/compile.js";
+import { prepare } from "../compiler/compile.js";
 import { describeModel } from "../compiler/describe.js";
 import type { Plan, WeightReport } from "../compiler/plan.js";
 import { InputError } from "../core/errors.js";
@@ -36,15 +36,18 @@ export interface ChosenPlan {
   readonly reached: boolean;
 }
 
-/** Samples that are measured; more change the choice little. */
+/** Samples that plans are measured on; more change the choice little. */
 const MAX_SAMPLES = 12;
-/** Other inputs than the samples may come out a little worse. */
-const MARGIN_DB = 1;
+/** Samples that single contractions are measured on: they are only ranked. */
+const PROBED = 2;
+/** Other inputs than the samples came out up to 1.3 dB worse. */
+const MARGIN_DB = 2;
 
 /**
- * Measures what 8 bits for the weights of each contraction cost at the outputs, one at a time, and
- * gives 8 bits to those that save most for what they cost, as long as the target is kept. Costs are
- * first taken to add up; then everything is measured as a whole.
+ * Measures what 8 bits for the weights of each contraction cost at the outputs, and gives 8 bits
+ * to those that save most for what they cost, as many as keep the target. The number of modules
+ * that are tried has a bound: of a deep model, contractions that follow one another are taken
+ * together.
  *
  * @param samples inputs of the model; the first few are used
  * @throws as `compile` and `compare` do
@@ -57,98 +60,104 @@ export async function choosePlan(
   const bench = await Bench.open(model, samples, options);
   const base: Plan = { version: 1, model: toHex(sha256(model)), precision: "fx16", weightBits: {} };
   const full = await bench.measure(base);
-  const all = full.weights.filter(({ bits }) => bits > 8);
-  const elements = all.reduce((sum, report) => sum + report.elements, 0);
-  const candidates = all.filter((report) => report.elements >= elements * LEAST_SHARE);
-  const total = 1 + candidates.length + ROUNDS + MAX_TRIED;
+  const groups = groupsOf(full.weights);
+  const total = 1 + groups.length + Math.ceil(Math.log2(groups.length + 1)) + MAX_TRIED;
   let done = 0;
   const progress = (): void => options.onTrial?.(++done, total);
   progress();
-  const target = options.targetSqnrDb + MARGIN_DB;
-  const allowed = bench.signal.map((s) => s / 10 ** (target / 10));
-  const room = allowed.map((n, i) => n - full.noise[i]!);
-  // Where 16 bits miss it already, nothing is left to give away.
-  const measured = room.every((n) => n >= 0) ? candidates : [];
-  const costs: Cost[] = [];
-  for (const report of measured) {
-    const { noise } = await bench.measure({ ...base, weightBits: { [report.node]: 8 } });
-    costs.push({ report, noise: noise.map((n, i) => Math.max(n - full.noise[i]!, 0)) });
-    progress();
-  }
-  // Costs add up roughly: the share of the room that may be planned is found by trying.
-  let [low, high] = [0, 8];
-  let best = { plan: base, trial: full };
-  for (let round = 0; round < ROUNDS && costs.length > 0; round++) {
-    const share = round === 0 ? 1 : (low + high) / 2;
-    const plan = {
-      ...base,
-      weightBits: pick(
-        costs,
-        room.map((n) => n * share),
-      ),
-    };
-    const trial = await bench.measure(plan);
-    progress();
-    if (trial.noise.every((n, i) => n <= allowed[i]!)) {
-      low = share;
-      if (trial.bytes < best.trial.bytes) best = { plan, trial };
-    } else high = share;
-  }
-  // What costs add up to is known only roughly: the largest of the others are tried one by one.
-  const others = costs
-    .filter(({ report }) => !Object.hasOwn(best.plan.weightBits, report.node))
-    .sort((a, b) => b.report.elements - a.report.elements)
-    .slice(0, MAX_TRIED);
-  for (const { report, noise: cost } of others) {
-    const plan: Plan = { ...base, weightBits: { ...best.plan.weightBits, [report.node]: 8 } };
-    const slack = best.trial.noise.map((n, i) => allowed[i]! - n);
-    progress();
-    if (cost.some((n, i) => n > 2 * slack[i]!)) continue;
-    const trial = await bench.measure(plan);
-    if (trial.noise.every((n, i) => n <= allowed[i]!)) best = { plan, trial };
+  const allowed = 10 ** (-(options.targetSqnrDb + MARGIN_DB) / 10);
+  const keeps = ({ noise }: Trial): boolean => noise.every((n) => n <= allowed);
+  const planOf = (chosen: readonly Group[]): Plan => ({
+    ...base,
+    weightBits: Object.fromEntries(
+      groups
+        .filter((group) => chosen.includes(group))
+        .flatMap(({ nodes }) => nodes.map((node) => [node, 8] as const)),
+    ),
+  });
+  let best: { chosen: readonly Group[]; trial: Trial } = { chosen: [], trial: full };
+  // Where 16 bits miss the target already, nothing is left to give away.
+  if (keeps(full)) {
+    const probed = await bench.measure(base, PROBED);
+    const ranked: { group: Group; noise: readonly number[]; price: number }[] = [];
+    for (const group of groups) {
+      const trial = await bench.measure(planOf([group]), PROBED);
+      const noise = trial.noise.map((n, i) => Math.max(n - probed.noise[i]!, 0));
+      const shares = noise.map((n, i) => n / Math.max(allowed - full.noise[i]!, Number.MIN_VALUE));
+      ranked.push({ group, noise, price: Math.max(...shares) / group.elements });
+      progress();
+    }
+    ranked.sort((a, b) => a.price - b.price);
+    let [kept, missed] = [0, ranked.length + 1];
+    while (missed - kept > 1) {
+      const count = (kept + missed) >> 1;
+      const chosen = ranked.slice(0, count).map(({ group }) => group);
+      const trial = await bench.measure(planOf(chosen));
+      progress();
+      if (keeps(trial)) {
+        kept = count;
+        best = { chosen, trial };
+      } else missed = count;
+    }
+    // What costs more for what it saves may still fit into what is left.
+    const others = ranked
+      .slice(missed)
+      .sort((a, b) => b.group.elements - a.group.elements)
+      .slice(0, MAX_TRIED);
+    for (const { group, noise } of others) {
+      const { chosen, trial } = best;
+      progress();
+      if (noise.some((n, i) => n > allowed - trial.noise[i]!)) continue;
+      const more = [...chosen, group];
+      const tried = await bench.measure(planOf(more));
+      if (keeps(tried)) best = { chosen: more, trial: tried };
+    }
   }
   return {
-    plan: best.plan,
-    sqnrDb: bench.worst(best.trial.noise),
-    fullSqnrDb: bench.worst(full.noise),
+    plan: planOf(best.chosen),
+    sqnrDb: worstDb(best.trial.noise),
+    fullSqnrDb: worstDb(full.noise),
     fullBytes: full.bytes,
     bytes: best.trial.bytes,
-    reached: bench.worst(best.trial.noise) >= options.targetSqnrDb,
+    reached: worstDb(best.trial.noise) >= options.targetSqnrDb,
   };
 }
 
 /** Smaller parts of the weights save too little to be measured. */
 const LEAST_SHARE = 1 / 400;
-const ROUNDS = 8;
-/** Contractions that are tried one by one at the end. */
-const MAX_TRIED = 24;
+/** Groups of contractions that are measured. */
+const MAX_GROUPS = 96;
+/** Groups that are tried one by one at the end. */
+const MAX_TRIED = 8;
 
-interface Cost {
-  readonly report: WeightReport;
-  /** Noise that 8 bits add to each output. */
-  readonly noise: readonly number[];
+/** Contractions that get the same bits. */
+interface Group {
+  readonly nodes: readonly string[];
+  readonly elements: number;
 }
 
-/** Greedily: what saves most bytes for the share of the room it takes. */
-function pick(costs: readonly Cost[], room: readonly number[]): Record<string, 8> {
-  const price = ({ noise }: Cost): number =>
-    noise.reduce((worst, n, i) => Math.max(worst, room[i]! > 0 ? n / room[i]! : Infinity), 0);
-  const ranked = costs
-    .map((cost) => ({ cost, price: price(cost) }))
-    .filter((entry) => entry.price < Infinity)
-    .sort((a, b) => a.price / a.cost.report.elements - b.price / b.cost.report.elements);
-  const left = [...room];
-  const bits: Record<string, 8> = {};
-  for (const { cost } of ranked) {
-    if (cost.noise.some((n, i) => n > left[i]!)) continue;
-    cost.noise.forEach((n, i) => (left[i]! -= n));
-    bits[cost.report.node] = 8;
+/** Contractions one by one; where they are many, neighbours together until they are worth a trial. */
+function groupsOf(weights: readonly WeightReport[]): Group[] {
+  const wide = weights.filter(({ bits }) => bits > 8);
+  const total = wide.reduce((sum, { elements }) => sum + elements, 0);
+  const worth = wide.filter(({ elements }) => elements >= total * LEAST_SHARE);
+  const least = worth.length > MAX_GROUPS ? (2 * total) / MAX_GROUPS : 0;
+  const groups: Group[] = [];
+  for (const { node, elements } of worth) {
+    const last = groups.at(-1);
+    if (last === undefined || last.elements + elements > least)
+      groups.push({ nodes: [node], elements });
+    else
+      groups[groups.length - 1] = {
+        nodes: [...last.nodes, node],
+        elements: last.elements + elements,
+      };
   }
-  return bits;
+  return groups;
 }
 
 interface Trial {
-  /** Squared error of each output, over all samples. */
+  /** Squared error of each output over its square, over the samples. */
   readonly noise: readonly number[];
   readonly bytes: number;
   readonly weights: readonly WeightReport[];
@@ -162,26 +171,20 @@ interface Measured {
 
 /** A model, what it gives in floats, and the means to try plans on it. */
 class Bench {
-  readonly #model: Uint8Array;
-  readonly #options: ChoosePlanOptions;
+  readonly #compile: (plan: Plan) => CompileResult;
+  readonly #instantiate: (module: Uint8Array) => Instance;
   readonly #samples: readonly Measured[];
   readonly #outputs: readonly string[];
-  /** Sum of the squares of each output, over all samples. */
-  readonly signal: readonly number[];
 
   constructor(
     model: Uint8Array,
     options: ChoosePlanOptions,
     samples: readonly [Measured, ...Measured[]],
   ) {
-    this.#model = model;
-    this.#options = options;
+    this.#compile = prepare(model, options);
+    this.#instantiate = options.instantiate;
     this.#samples = samples;
     this.#outputs = [...samples[0].floats.keys()];
-    const zeros = new Float64Array(0);
-    this.signal = this.#outputs.map((name) =>
-      samples.reduce((sum, { floats }) => sum + squaredError(floats.get(name)!, zeros), 0),
-    );
   }
 
   static async open(
@@ -214,34 +217,35 @@ class Bench {
     return new Bench(model, options, [first, ...others]);
   }
 
-  /** Compiles with a plan and runs all samples. */
-  async measure(plan: Plan): Promise<Trial> {
-    const { bytes, report } = compile(this.#model, { ...this.#options, plan });
-    const instance = this.#options.instantiate(bytes);
-    const noise = this.#outputs.map(() => 0);
+  /** Compiles with a plan and runs samples, all or the first few. */
+  async measure(plan: Plan, count = MAX_SAMPLES): Promise<Trial> {
+    const { bytes, report } = this.#compile(plan);
+    const instance = this.#instantiate(bytes);
+    const sums = this.#outputs.map(() => ({ noise: 0, signal: 0 }));
     try {
-      for (const { inputs, floats } of this.#samples) {
+      for (const { inputs, floats } of this.#samples.slice(0, count)) {
         const { outputs } = await runFixed(instance, inputs);
         this.#outputs.forEach((name, i) => {
-          noise[i]! += squaredError(floats.get(name)!, outputs[name]!.reals("float64"));
+          const float = floats.get(name)!;
+          sums[i]!.noise += squaredError(float, outputs[name]!.reals("float64"));
+          sums[i]!.signal += squaredError(float, NOTHING);
         });
       }
     } finally {
       instance.dispose();
     }
+    const noise = sums.map((sum) => (sum.noise === 0 ? 0 : sum.noise / sum.signal));
     return { noise, bytes: bytes.length, weights: report.weights };
-  }
-
-  /** The least signal-to-noise ratio of the outputs, in dB, at most 300. */
-  worst(noise: readonly number[]): number {
-    const ratios = noise.map((n, i) =>
-      n === 0 ? MAX_DB : Math.min(10 * Math.log10(this.signal[i]! / n), MAX_DB),
-    );
-    return Math.min(MAX_DB, ...ratios);
   }
 }
 
+const NOTHING = new Float64Array(0);
 const MAX_DB = 300;
+
+/** The least signal-to-noise ratio of the outputs, in dB, at most 300. */
+function worstDb(noise: readonly number[]): number {
+  return Math.min(MAX_DB, ...noise.map((n) => (n === 0 ? MAX_DB : -10 * Math.log10(n))));
+}
 
 /** Σ(f − q)² over the finite floats; what `fixed` lacks counts as 0. */
 function squaredError(floats: ArrayLike<number>, fixed: ArrayLike<number>): number {

@@ -91,3 +91,24 @@ export function expressionFunction(
   };
   return build(expression);
 }
+
+const REMEMBERED = new WeakMap<Expression, (x: number) => number>();
+
+/**
+ * An expression as a function that remembers its results for as long as the expression lives:
+ * tables ask twice for many of them, and again whenever the same graph is lowered.
+ */
+export function functionOf(expression: Expression): (x: number) => number {
+  const known = REMEMBERED.get(expression);
+  if (known !== undefined) return known;
+  const results = new Map<number, number>();
+  const f = (x: number): number => {
+    // A map takes −0 for 0; poles do not.
+    if (x === 0) return evaluateExpression(expression, x);
+    let y = results.get(x);
+    if (y === undefined) results.set(x, (y = evaluateExpression(expression, x)));
+    return y;
+  };
+  REMEMBERED.set(expression, f);
+  return f;
+}

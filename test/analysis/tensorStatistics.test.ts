@@ -56,6 +56,29 @@ describe("TensorStatistics", () => {
     ]);
   });
 
+  it("keeps how channels go together along the axis that contractions sum over", () => {
+    const rows = new TensorStatistics("last");
+    // Two channels of which the second is twice the first, about means of 0.5 and 1.
+    rows.add(Float32Array.of(0, 0, 1, 2), [2, 2]);
+    expect(rows.finish()?.channels).toEqual([
+      {
+        axis: 1,
+        min: [0, 0],
+        max: [1, 2],
+        mean: [0.5, 1],
+        variance: [0.25, 1],
+        directions: [expect.anything()],
+      },
+    ]);
+    const [direction] = rows.finish()!.channels[0]!.directions!;
+    expect(direction!.map((x) => x * direction![0]!)).toEqual([0.25, 0.5]);
+    const maps = new TensorStatistics("first");
+    maps.add(Float32Array.of(0, 1, 5, 5), [1, 2, 2]);
+    const [first, last] = maps.finish()!.channels;
+    expect(first).toMatchObject({ axis: 1, variance: [0.25, 0] });
+    expect(last).not.toHaveProperty("variance");
+  });
+
   it("writes the shortest decimals that are the same float32", () => {
     const statistics = new TensorStatistics();
     statistics.add(Float32Array.of(0.1, 16777217, -1 / 3), [3]);

@@ -145,7 +145,7 @@ function stepsOf(
 ): Step[] {
   const { variance, directions = [] } = seen ?? {};
   const rank = directions.length;
-  const varianceOf = (c: number): number => (variance?.[c] ?? 1) / unit(c) ** 2;
+  const varianceOf = (c: number): number => (variance?.[c] ?? 1) / (unit(c) * unit(c));
   const floor = channels.reduce((sum, c) => sum + varianceOf(c), 0) / channels.length;
   const steps = channels
     .map((c, row) => ({

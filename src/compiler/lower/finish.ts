@@ -6,7 +6,7 @@ import { constantNumbers, expressionAttribute, floatAttribute } from "../graph.j
 import type { LoweringContext } from "./context.js";
 import { integerDtype } from "./dtypes.js";
 import type { Expression } from "../expression.js";
-import { evaluateExpression } from "../evaluateExpression.js";
+import { evaluateExpression, functionOf } from "../evaluateExpression.js";
 import type { FunctionTable } from "./functionTable.js";
 import { functionTable } from "./functionTable.js";
 import type { Format, Real, Scale } from "./real.js";
@@ -96,7 +96,7 @@ export function lowerFunction(
   ] as const;
   const rounding = roundingOf(expression);
   if (rounding !== undefined) {
-    const inner = (x: number): number => evaluateExpression(rounding.inner, x);
+    const inner = functionOf(rounding.inner);
     const plain = rounding.inner.kind === "x";
     const reach = greatestOf(plain ? (x) => x : inner, domain);
     const rounded = roundedReal(ctx, rounding.op, reach, axes, (f) =>
@@ -125,7 +125,7 @@ export function lowerFunction(
   };
   const emit = (target: Format): Emission => {
     if (typeof target.scale === "number") {
-      const f = (x: number): number => evaluateExpression(expression, x);
+      const f = functionOf(expression);
       const defined = definedPart(f, domain);
       if (isSteep(f, defined, target))
         return wideFunction(ctx, f, defined, target, axes, emitArgument);
@@ -138,7 +138,7 @@ export function lowerFunction(
     const wanted = target.scale;
     const gateFormat = format("i16", roundScale(GATE_REACH / 32_767));
     const gate = (x: number): number =>
-      evaluateExpression(expression, x === 0 ? GATE_EPSILON : x) / (x === 0 ? GATE_EPSILON : x);
+      functionOf(expression)(x || GATE_EPSILON) / (x || GATE_EPSILON);
     const table = functionTable(gate, domain, gateFormat.scale as number, gateFormat);
     // Beyond the table's domain the gate is flat: where it is 0 there, x need not reach further.
     const lowest = gate(domain[0]) * GATE_ZERO < 1 ? tableStart(table.argument) : domain[0];

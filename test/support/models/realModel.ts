@@ -2,6 +2,8 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { calibrate } from "../../../src/analysis/calibrate.js";
+import type { ChosenPlan } from "../../../src/analysis/choosePlan.js";
+import { choosePlan } from "../../../src/analysis/choosePlan.js";
 import { hostValue } from "../../../src/analysis/compare.js";
 import { formatCalibration, parseCalibration } from "../../../src/analysis/calibrationFile.js";
 import type { NamedArrays } from "../../../src/analysis/floatModel.js";
@@ -11,8 +13,10 @@ import type { CompileResult } from "../../../src/compiler/compile.js";
 import { compile } from "../../../src/compiler/compile.js";
 import type { Precision } from "../../../src/compiler/lower/profile.js";
 import { HostError } from "../../../src/core/errors.js";
+import { createSimdBackend } from "../../../src/tensor/simd/index.js";
 import type { HostValue } from "../../../src/vm/hostValues.js";
 import type { Instance } from "../../../src/vm/instance.js";
+import { instantiate } from "../../../src/vm/instance.js";
 import type { RunResult } from "../../../src/vm/run.js";
 import { sharedData } from "../sharedData.js";
 
@@ -78,6 +82,26 @@ export class RealModel {
       precision,
       ...(bind === undefined ? {} : { dims: bind }),
     });
+  }
+
+  /** What `--precision auto` chooses on the samples that calibrate, and the module. */
+  async choose(
+    targetSqnrDb: number,
+    cache: string | undefined,
+  ): Promise<{ readonly chosen: ChosenPlan; readonly bytes: Uint8Array }> {
+    const calibration = await this.calibration(cache);
+    const backend = await createSimdBackend();
+    try {
+      const samples = Array.from(this.#options.calibrationSamples(), (s) => this.named(s));
+      const chosen = await choosePlan(this.bytes, samples, {
+        calibration,
+        targetSqnrDb,
+        instantiate: (module) => instantiate(module, { backend }),
+      });
+      return { chosen, bytes: compile(this.bytes, { calibration, plan: chosen.plan }).bytes };
+    } finally {
+      backend.dispose();
+    }
   }
 
   /** Runs the float model, as onnxruntime-web optimises it, on each sample in turn. */

@@ -48,8 +48,8 @@ Precisions:
   fx16w8  16-bit activations, 8-bit weights
   fx8     8 bits at the inputs of convolutions and matrix products, 16 elsewhere
   fx32    32-bit: small numeric models
-  auto    fx16 with 8-bit weights wherever the outputs keep --target-sqnr, measured on the first
-          twelve --samples: others can come out some dB worse; what was chosen is written to the
+  auto    fx16 with 8-bit weights wherever the outputs keep --target-sqnr, and 2 dB more, on the
+          first twelve --samples: others come out differently; what was chosen is written to the
           --plan file, to compile from again
 
 Samples are .npy, .npz (arrays named after the inputs) or ONNX .pb files, or folders of them.

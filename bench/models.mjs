@@ -11,7 +11,7 @@ import { race, time } from "./race.mjs";
 const REALS = ["float16", "float32", "float64"];
 
 /** @param {NamedArrays} sample */
-function hostInputs(sample) {
+export function hostInputs(sample) {
   return Object.fromEntries(
     [...sample].map(([name, { elementType, dims, data }]) => [
       name,

@@ -47,3 +47,10 @@ export function parseSeed(text: string): string {
     throw new InvalidArgumentError("Give 64 hexadecimal digits (32 bytes).");
   return hex;
 }
+
+/** A number of threads. */
+export function parseThreads(text: string): number {
+  const threads = /^\d{1,2}$/.test(text) ? Number(text) : 0;
+  if (threads < 1) throw new InvalidArgumentError("Give a whole number from 1 to 99.");
+  return threads;
+}

@@ -78,6 +78,7 @@ describe("aivm", () => {
       [["run"], /missing required argument 'MODULE.aivm'/],
       [["run", at("tiny.aivm"), "--fast"], /unknown option '--fast'/],
       [["run", at("tiny.aivm"), "--backend", "gpu"], /simd, tfjs, reference/],
+      [["run", at("tiny.aivm"), "--threads", "0"], /from 1 to 99/],
       [["run", at("tiny.aivm"), "--gas", "-1"], /0 to 2\^64/],
       [["run", at("tiny.aivm"), "--gas", "18446744073709551616"], /0 to 2\^64/],
       [["run", at("tiny.aivm"), "--seed", "ff"], /64 hexadecimal digits/],
@@ -259,6 +260,16 @@ describe("aivm run", () => {
     }
     expect(receipts[1]).toEqual(receipts[0]);
     expect(receipts[2]).toEqual(receipts[0]);
+  });
+
+  it("answers alike on several threads, and says how many there were", async () => {
+    const one = JSON.parse((await run("--json")).out) as { receipt: Receipt; threads: number };
+    const { out, err } = await run("--threads", "2", "--json");
+    const two = JSON.parse(out) as { receipt: Receipt; threads: number };
+    expect([one.threads, two.threads, err]).toEqual([1, 2, ""]);
+    expect(two.receipt).toEqual(one.receipt);
+    const none = await run("--threads", "2", "--backend", "reference");
+    expect(none.err).toMatch(/^warning: the reference engine works on 1 thread here, not 2/);
   });
 
   it("exits with 1 when the run traps, its receipt written", async () => {

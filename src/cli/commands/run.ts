@@ -3,10 +3,11 @@ import type { HostArray, HostElementType } from "../../core/hostArray.js";
 import type { Port } from "../../module/module.js";
 import type { HostValue } from "../../vm/hostValues.js";
 import type { OutputTensor } from "../../vm/outputTensor.js";
+import type { SimdBackend } from "../../tensor/simd/index.js";
 import type { RunResult } from "../../vm/run.js";
 import { jsonOption, parseGas, parseSeed } from "../arguments.js";
 import type { BackendName } from "../backends.js";
-import { backendOption, openBackend } from "../backends.js";
+import { backendOption, openBackend, threadsOption } from "../backends.js";
 import { checkWritable, readBytes, writeBytes } from "../files/binaryFile.js";
 import { inFile } from "../files/inFile.js";
 import { counted, duration, grouped, json, table } from "../format.js";
@@ -19,6 +20,7 @@ interface RunFlags {
   readonly outputDir?: string;
   readonly raw?: true;
   readonly backend: BackendName;
+  readonly threads: number;
   readonly gas?: bigint;
   readonly seed?: string;
   readonly receipt?: string;
@@ -51,6 +53,7 @@ export function addRun(program: Command, terminal: Terminal, outcome: Outcome): 
     .option("--output-dir <DIR>", "write each output to DIR/NAME.npy")
     .option("--raw", "write outputs as integers")
     .addOption(backendOption())
+    .addOption(threadsOption())
     .option("--gas <N>", "gas limit", parseGas)
     .option("--seed <HEX>", "seed of the run, 64 hexadecimal digits (default: zeros)", parseSeed)
     .option("--receipt <FILE.json>", "write the receipt")
@@ -62,7 +65,12 @@ export function addRun(program: Command, terminal: Terminal, outcome: Outcome): 
       const { loadInputs } = await import("../files/loadInputs.js");
       const bytes = await readBytes(path);
       if (flags.receipt !== undefined) await checkWritable(flags.receipt);
-      const backend = await openBackend(flags.backend);
+      const backend = await openBackend(flags.backend, flags.threads);
+      const threads = (backend as Partial<SimdBackend>).threads ?? 1;
+      if (threads < flags.threads) {
+        const has = counted(threads, "thread");
+        warn(terminal, `the ${flags.backend} engine works on ${has} here, not ${flags.threads}`);
+      }
       const instance = inFile(path, () => instantiate(bytes, { backend, ownsBackend: true }));
       const entry = findEntry(instance.module.configuration, flags.entry);
       const names = entry.inputs.map(({ name }) => name);
@@ -79,6 +87,7 @@ export function addRun(program: Command, terminal: Terminal, outcome: Outcome): 
 
       if (flags.receipt !== undefined) await writeBytes(flags.receipt, json(result.receipt));
       const files = await writeResult(result, flags);
+      const engine = threads === 1 ? flags.backend : `${flags.backend}, ${threads} threads`;
       if (flags.json) {
         const outputs = Object.values(result.outputs ?? {}).map(({ name, dtype, shape }) => {
           const file = files.get(name);
@@ -90,12 +99,13 @@ export function addRun(program: Command, terminal: Terminal, outcome: Outcome): 
             receipt,
             outputs: Object.fromEntries(outputs),
             backend: flags.backend,
+            threads,
             timeMs,
             statistics,
             ...(result.trap === undefined ? {} : { trap: result.trap.message }),
           }),
         );
-      } else terminal.out(describe(result, files, timeMs, flags.backend, terminal));
+      } else terminal.out(describe(result, files, timeMs, engine, terminal));
       for (const [name, count] of Object.entries(result.statistics.saturated)) {
         warn(terminal, `${counted(count, "value")} of input "${name}" beyond its range: clipped`);
       }
@@ -155,7 +165,7 @@ function describe(
   { receipt, outputs, trap }: RunResult,
   files: ReadonlyMap<string, string>,
   timeMs: number,
-  backend: BackendName,
+  engine: string,
   { outColor }: Terminal,
 ): string {
   const status =
@@ -167,7 +177,7 @@ function describe(
     ["status", status],
     ["output hash", receipt.outputHash ?? "none"],
     ["gas", grouped(receipt.gasUsed)],
-    ["time", `${duration(timeMs)} on ${backend}`],
+    ["time", `${duration(timeMs)} on ${engine}`],
   ];
   for (const output of Object.values(outputs ?? {})) {
     const { name, dtype, shape } = output;

@@ -186,7 +186,7 @@ function run(
     writeWindow(engine.heap.words, windowAt, { ...window.fields, pixelBytes, padValue: pad });
   }
   const { wasm } = engine;
-  const scratch = engine.scratch(
+  const scratch = engine.threadScratch(
     depthwise ? wasm.depthwiseScratchBytes(windowAt) : wasm.contractScratchBytes(k, n),
   );
   // All that can fail for want of memory comes before the result.

@@ -49,6 +49,8 @@ const CONTRACTION = [
   "window",
 ] as const satisfies readonly (keyof Contraction)[];
 export const CONTRACTION_BYTES = CONTRACTION.length * 4;
+/** Offsets in bytes. */
+export const CONTRACTION_FIELD = offsets(CONTRACTION);
 
 /** A convolution's or a pool's window over one image in NHWC. */
 export interface Window {
@@ -89,6 +91,8 @@ const WINDOW = [
   "padValue",
 ] as const satisfies readonly (keyof Window)[];
 export const WINDOW_BYTES = WINDOW.length * 4;
+/** Offsets in bytes. */
+export const WINDOW_FIELD = offsets(WINDOW);
 
 /** What becomes of accumulators; see `assembly/epilogue.ts`. */
 export interface Epilogue {
@@ -144,6 +148,12 @@ const EPILOGUE = [
   "tableType",
 ] as const satisfies readonly (keyof Epilogue)[];
 export const EPILOGUE_BYTES = OUTPUT.length * 8 + EPILOGUE.length * 4;
+/** Offsets in bytes of the 32-bit fields. */
+export const EPILOGUE_FIELD = offsets(EPILOGUE, OUTPUT.length * 8);
+
+function offsets<F extends string>(names: readonly F[], first = 0): Readonly<Record<F, number>> {
+  return Object.fromEntries(names.map((name, i) => [name, first + 4 * i])) as Record<F, number>;
+}
 
 function writeWords<F extends string>(
   view: DataView,

@@ -3,6 +3,7 @@ import { DTYPE_INFO } from "../../core/dtype.js";
 import type { Shape } from "../../core/shape.js";
 import { elementCount } from "../../core/shape.js";
 import type { HostTensor } from "../reference/hostTensor.js";
+import { roundUp } from "./allocator.js";
 import type { Heap } from "./heap.js";
 import type { Interval } from "./interval.js";
 import { DTYPE_INTERVAL } from "./interval.js";
@@ -11,6 +12,7 @@ import { PackedCache } from "./packedCache.js";
 import type { Pending } from "./tensor.js";
 import { SimdTensor, operandsOf } from "./tensor.js";
 import { Storage } from "./storage.js";
+import type { ThreadPool } from "./threads/threadPool.js";
 
 /** Work that is put off at once: what it holds on to (operands that nobody else has) stays bounded. */
 const MAX_PENDING = 8;
@@ -26,14 +28,19 @@ export class Engine {
   private kernels: Wasm | undefined;
   private readonly compute: (engine: Engine, pending: Pending, shape: Shape) => Storage;
   private readonly pending = new Set<SimdTensor>();
+  private readonly pool: ThreadPool | undefined;
   private scratchBlock: Storage | undefined;
 
-  /** @param compute does pending work; given here so that this file need not know it */
+  /**
+   * @param compute does pending work; given here so that this file need not know it
+   * @param pool the threads that `wasm` uses besides this one
+   */
   constructor(
     heap: Heap,
     wasm: Wasm,
     packedBytes: number,
     compute: (engine: Engine, pending: Pending, shape: Shape) => Storage,
+    pool?: ThreadPool,
   ) {
     this.heap = heap;
     this.kernels = wasm;
@@ -41,6 +48,7 @@ export class Engine {
     heap.reclaim = () => this.packed.reclaim();
     this.arguments = heap.allocate(ARGUMENT_BYTES);
     this.compute = compute;
+    this.pool = pool;
   }
 
   /** Bytes of tensors and of what was made from them. */
@@ -127,11 +135,17 @@ export class Engine {
     return this.scratchBlock.pointer;
   }
 
+  /** As `scratch`, that many bytes, rounded up, for each thread. */
+  threadScratch(bytes: number): Address {
+    return this.scratch(roundUp(bytes) * (this.pool?.threads ?? 1));
+  }
+
   /** Lets go of the memory; nothing here is used afterwards. */
   dispose(): void {
     this.pending.clear();
     this.kernels = undefined;
     this.scratchBlock = undefined;
+    this.pool?.dispose();
     this.heap.dispose();
   }
 

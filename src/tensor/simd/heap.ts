@@ -24,7 +24,8 @@ export class Heap {
   reclaim: () => boolean = () => false;
 
   /**
-   * @param memory what the kernels have imported; addresses below `base` are theirs
+   * @param memory what the kernels have imported, shared between threads or not; addresses below
+   * `base` are theirs
    * @param maxPages how far it may grow
    */
   constructor(memory: WebAssembly.Memory, base: number, maxPages: number) {

@@ -66,7 +66,7 @@ export const scatter: Op<"scatter"> = (engine, op, x, indices, updates, axis) =>
 export const argsort: Op<"argsort"> = (engine, x, axis) => {
   const n = x.shape[axis]!;
   engine.storageOf(x);
-  const scratch = engine.scratch(n * 16);
+  const scratch = engine.threadScratch(n * 16);
   const result = engine.make("i32", x.shape, { lo: 0, hi: Math.max(n - 1, 0) });
   engine.wasm.argsort(
     DTYPE_INFO[x.dtype].code,
@@ -86,7 +86,7 @@ export const cumsum: Op<"cumsum"> = (engine, x, axis, dtype) => {
   engine.storageOf(x);
   const { lo, hi } = x.interval;
   const bounds = saturated({ lo: Math.min(lo, n * lo), hi: Math.max(hi, n * hi) }, dtype);
-  const sums = engine.scratch(inner * 8);
+  const sums = engine.threadScratch(inner * 8);
   const result = engine.make(dtype, x.shape, bounds);
   engine.wasm.cumsum(
     DTYPE_INFO[x.dtype].code,

@@ -1,4 +1,4 @@
-import { HostError } from "../../core/errors.js";
+import { HostError, InternalError } from "../../core/errors.js";
 import { KERNELS_WASM } from "./generated/kernelsWasm.js";
 
 /** Address of a byte in the memory of the kernels. */
@@ -266,22 +266,44 @@ export const REDUCE = {
 } as const;
 export const SCATTER = { "scatter.add": 1, "scatter.max": 2, "scatter.min": 3 } as const;
 
-let compiled: WebAssembly.Module | undefined;
+/** The import of the memory, before the byte that says whether it is shared. */
+const MEMORY_IMPORT = "\x03env\x06memory\x02";
+/** Flags of a memory with a maximum; and of one that threads share. */
+const [OWN, SHARED] = [1, 3];
 
-/** The kernels over a memory, synchronously. The code is compiled once. Throws `HostError` without WASM SIMD. */
-export function instantiateKernels(memory: WebAssembly.Memory): Kernels {
-  if (compiled === undefined) {
-    const bytes = Uint8Array.from(atob(KERNELS_WASM), (char) => char.charCodeAt(0));
-    try {
-      compiled = new WebAssembly.Module(bytes);
-    } catch (cause) {
-      throw new HostError(
-        "NoSimd",
-        "this host cannot compile WebAssembly SIMD; use another host or another backend",
-        {},
-        cause,
-      );
-    }
+const compiled = new Map<boolean, WebAssembly.Module>();
+
+/**
+ * The kernels, compiled once. No kernel has instructions of its own for threads, so those for shared
+ * memory are the same but for one byte, the type of the memory that they import.
+ * @throws HostError `NoSimd` without WASM SIMD
+ */
+export function compileKernels(shared: boolean): WebAssembly.Module {
+  let module = compiled.get(shared);
+  if (module !== undefined) return module;
+  const text = atob(KERNELS_WASM);
+  const bytes = Uint8Array.from(text, (char) => char.charCodeAt(0));
+  const flags = text.indexOf(MEMORY_IMPORT) + MEMORY_IMPORT.length;
+  if (bytes[flags] !== OWN) throw new InternalError("the kernels import no memory with a maximum");
+  if (shared) bytes[flags] = SHARED;
+  try {
+    module = new WebAssembly.Module(bytes);
+  } catch (cause) {
+    throw new HostError(
+      "NoSimd",
+      "this host cannot compile WebAssembly SIMD; use another host or another backend",
+      {},
+      cause,
+    );
   }
-  return new WebAssembly.Instance(compiled, { env: { memory } }).exports as unknown as Kernels;
+  compiled.set(shared, module);
+  return module;
+}
+
+/** The kernels over a memory, synchronously. */
+export function instantiateKernels(
+  memory: WebAssembly.Memory,
+  module = compileKernels(false),
+): Kernels {
+  return new WebAssembly.Instance(module, { env: { memory } }).exports as unknown as Kernels;
 }

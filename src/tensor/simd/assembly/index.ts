@@ -1,4 +1,5 @@
-// What the kernel module exports. Every function is pure over the addresses it is given.
+// What the kernel module exports. Every function is pure over the addresses it is given, and writes
+// nothing but the results that it is asked for: threads give neighbouring parts at the same time.
 export { columnSums, pack, planRuns, splitPairs } from "./pack";
 export { contract, contractScratchBytes } from "./conv";
 export { depthwise, depthwiseScratchBytes } from "./depthwise";

@@ -58,6 +58,39 @@ function sumStrided<T>(src: usize, n: usize, step: usize): i64 {
   return high < 0 ? i64.MIN_VALUE : i64.MAX_VALUE;
 }
 
+/** i64 within ±2^48, of which `SUM_BLOCK` are summed in 64 bits. */
+const SMALL_BITS: i32 = 48;
+
+/** i64 next to each other, in 128 bits: blocks of small ones in lanes. */
+function sumRunI64(src: usize, n: usize): i64 {
+  const offset = i64x2.splat(<i64>1 << SMALL_BITS);
+  let low: i64 = 0, high: i64 = 0;
+  while (n > 0) {
+    const block = min(n, SUM_BLOCK), even = block & ~1;
+    let s = i64x2.splat(0), any = s;
+    for (let p = src, end = src + (even << 3); p < end; p += 16) {
+      const x = v128.load(p);
+      s = i64x2.add(s, x);
+      any = v128.or(any, i64x2.add(x, offset));
+    }
+    const small = !v128.any_true(i64x2.shr_u(any, SMALL_BITS + 1));
+    let x = i64x2.extract_lane(s, 0) + i64x2.extract_lane(s, 1);
+    if (small) {
+      low += x;
+      high += (x >> 63) + <i64>(<u64>low < <u64>x);
+    }
+    for (let i = small ? even : 0; i < block; ++i) {
+      x = load<i64>(src + (i << 3));
+      low += x;
+      high += (x >> 63) + <i64>(<u64>low < <u64>x);
+    }
+    n -= block;
+    src += block << 3;
+  }
+  if (high == low >> 63) return low;
+  return high < 0 ? i64.MIN_VALUE : i64.MAX_VALUE;
+}
+
 /** Four columns of at most 32 bits, `step` bytes from row to row. */
 function sumColumns4<T>(to: i32, src: usize, n: usize, step: usize, dst: usize): usize {
   let low = i64x2.splat(0), high = low;
@@ -167,8 +200,8 @@ function reduceOf<T>(op: i32, to: i32, src: usize, outer: usize, n: usize, inner
       dst += step;
       continue;
     }
-    if (op == SUM && inner == 1 && sizeof<T>() < 8) {
-      dst = storeSum(to, dst, sumRun<T>(src, n));
+    if (op == SUM && inner == 1) {
+      dst = storeSum(to, dst, sizeof<T>() < 8 ? sumRun<T>(src, n) : sumRunI64(src, n));
       continue;
     }
     let left = inner, column = src;

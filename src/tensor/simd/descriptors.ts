@@ -244,8 +244,8 @@ const LEAST_SHIFT = { upTo16: 17, i32: 1, i64: 1 } as const;
 export type SourceWidth = keyof typeof LEAST_SHIFT;
 /** The least that needs no shift to the left, nor more bits, first. */
 const HIGH_WORDS = 32;
-/** The shift for which 64-bit sources have a faster kernel, if they are within ±2^47. */
-const SMALL_SHIFT = 48;
+/** The shift that kernels know as a constant. */
+const USUAL_SHIFT = 48;
 
 /**
  * Equal factors m/2^s with one shift of at least 32, which is what the vector kernels want: they keep
@@ -278,7 +278,7 @@ function planFrom(
     most = Math.min(most, s + Math.clz32(m) - 1);
   }
   if (least > most) return { multipliers: Int32Array.from(multipliers), uniformShift: 0 };
-  const uniformShift = least <= SMALL_SHIFT && SMALL_SHIFT <= most ? SMALL_SHIFT : least;
+  const uniformShift = least <= USUAL_SHIFT && USUAL_SHIFT <= most ? USUAL_SHIFT : least;
   return {
     multipliers: Int32Array.from(multipliers, (m, i) => {
       const up = uniformShift - shifts[i]!;

@@ -1,11 +1,13 @@
 // The files of vectors: one for each instruction, and those of other themes.
 import { OPS } from "../../dist/opcodes/index.js";
+import { aggregation } from "./cases/aggregation.mjs";
 import { conv, matmul, mulWide } from "./cases/contraction.mjs";
 import { control } from "./cases/control.mjs";
 import { elementwise } from "./cases/elementwise.mjs";
 import { lut, lutInterpolate, rescale, rescaleAdd, rescaleBy } from "./cases/rescaling.mjs";
 import { dimensions, inputs, limits, order, reals } from "./cases/execution.mjs";
 import { form, identity, linking, validity } from "./cases/module.mjs";
+import { attention, chains, convolutional, digits, recurrent } from "./cases/models.mjs";
 import { argsort, movement, nonzero, scatter } from "./cases/movement.mjs";
 import { cumsum, extreme, pool, reduce } from "./cases/reduction.mjs";
 import { ALL, INTEGERS } from "./tensors.mjs";
@@ -43,6 +45,12 @@ const THEMES = [
   ["execution/dimensions", "named and derived dimensions", dimensions],
   ["execution/inputs", "what the caller hands in", inputs],
   ["execution/reals", "reals at the boundary", reals],
+  ["execution/aggregation", "several runs' outputs into one", aggregation],
+  ["models/digits", "the demo's classifier of digits", digits],
+  ["models/convolutional", "small convolutional nets", convolutional],
+  ["models/recurrent", "gated recurrences over time", recurrent],
+  ["models/attention", "attention with a mask", attention],
+  ["models/chains", "chains that tempt an engine to fuse", chains],
 ];
 
 function each(ops, cases) {

@@ -37,13 +37,11 @@ function program(
   inputs,
   results,
   body,
-  { locals = [], more = [], clauses = CONTROL, params, ...rest } = {},
+  { locals = [], more = [], clauses = CONTROL, types, parameters, ...options } = {},
 ) {
-  const types = params ?? inputs.map(({ dtype, shape }) => ({ dtype, rank: shape.length }));
-  const out = rest.types ?? results.map(({ dtype, shape }) => ({ dtype, rank: shape.length }));
-  const module = moduleOfBody(types, out, body, { locals, more, parameters: rest.parameters });
-  const said = rest.trap === undefined ? { results } : {};
-  const { types: _types, parameters: _parameters, ...options } = rest;
+  const typeOf = ({ dtype, shape }) => ({ dtype, rank: shape.length });
+  const module = moduleOfBody(inputs.map(typeOf), types ?? results.map(typeOf), body, { locals, more, parameters }); // prettier-ignore
+  const said = options.trap === undefined ? { results } : {};
   return file.run(name, clauses, module, inputs, { ...said, ...options });
 }
 

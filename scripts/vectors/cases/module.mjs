@@ -452,7 +452,7 @@ export function validity(file) {
   refuses("dtypes-differ", "Type", push, ins("scalar", { dtype: "i16", value: 1n }), ins("add"));
   refuses("constraint-of-known", "Constraint", push, ins("clamp", { lo: -5n, hi: 1000n }));
   refuses("ordered", "Constraint", ins("clamp", { lo: 5n, hi: 4n }));
-  refuses("rank-too-high", "Type", ins("reshape", { dims: new Array(8).fill(1) }), ins("reshape", { dims: [1, 1] }), ins("gather", { axis: 0 }), ins("drop")); // prettier-ignore
+  refuses("rank-too-high", "Type", ins("reshape", { dims: new Array(8).fill(1) }), ins("scalar", { dtype: "i32", value: 0n }), ins("reshape", { dims: [1, 1] }), ins("gather", { axis: 0 }), ins("drop")); // prettier-ignore
   refuses("label", "Index", ins("br", { label: 1 }));
   refuses("local", "Index", local(0));
   refuses("leftover", "StackLeftover", push, push);

@@ -9,7 +9,7 @@ import * as d from "../dist/tensor/simd/descriptors.js";
 import { instantiateKernels } from "../dist/tensor/simd/kernels.js";
 
 const [I8, I16, I32, I64] = [2, 3, 4, 5];
-const memory = new WebAssembly.Memory({ initial: 1600 });
+const memory = new WebAssembly.Memory({ initial: 1600, maximum: 65_536 });
 const kernels = instantiateKernels(memory);
 const view = new DataView(memory.buffer);
 let next = 1024;

@@ -16,7 +16,7 @@ const GUARD_BYTES = 32;
 
 /** A bump allocator whose blocks are followed by guard bytes that `check` finds intact. */
 export class Arena {
-  readonly memory = new WebAssembly.Memory({ initial: 64 });
+  readonly memory = new WebAssembly.Memory({ initial: 64, maximum: 65_536 });
   readonly kernels: Kernels = instantiateKernels(this.memory);
   readonly view = new DataView(this.memory.buffer);
   private next = 1024;

@@ -31,9 +31,6 @@ const REQUIRED: ReadonlyMap<string, string> = new Map(
   }),
 );
 
-/** Operators whose other inputs must be gone, as their meaning is in the output's shape. */
-const SINGLE_INPUT = new Set(["Reshape", "Expand"]);
-
 /** Says why a node of an operator that can be lowered, or of one that never can, is refused. */
 export type Refusal = (graph: Graph, node: GraphNode) => string | undefined;
 
@@ -73,6 +70,9 @@ function collect(graph: Graph, support: Support, byReason: Map<string, string[]>
   }
 }
 
+const isSized = (graph: Graph, node: GraphNode): boolean =>
+  graph.values.get(node.outputs[0] ?? "")?.shape !== undefined;
+
 function reasonAgainst(
   graph: Graph,
   node: GraphNode,
@@ -87,7 +87,9 @@ function reasonAgainst(
   if (required !== undefined && !node.attributes.has(required)) {
     return `${name} with ${required} known only at run time (pin the input that says it, --pin NAME=VALUE)`;
   }
-  if (SINGLE_INPUT.has(node.opType) && node.inputs.length > 1) {
+  // A target that is data gives a Reshape all but its rank.
+  const unread = node.inputs.length > 1 && !isSized(graph, node);
+  if (node.opType === "Expand" ? node.inputs.length > 1 : node.opType === "Reshape" && unread) {
     return `${name} with parameters known only at run time (pin the inputs that say them, --pin NAME=VALUE)`;
   }
   return undefined;

@@ -33,10 +33,10 @@ const NORMALISERS: ReadonlyMap<string, Normaliser> = new Map([
  * |---|---|---|
  * | Constant | – | none are left: their values are initializers |
  * | Identity | x | also what Dropout, a Cast, Slice, Pad, Expand, … without effect become |
- * | Reshape | x | the target is the output's shape in `values`. Flatten, Squeeze and Unsqueeze are Reshapes |
+ * | Reshape | x, target? | the target is the output's shape in `values`; it stays an input where it is data, and `allowzero` with it. Flatten, Squeeze and Unsqueeze are Reshapes |
  * | Expand | x | likewise |
  * | Transpose | x | `perm` |
- * | Slice | x | `axes` ascending, `starts`, `ends`, `steps`. On an axis of known size: element k is `start + k·step`, their number is the output's size; `end` is in range, and −1 under a falling step means "past the first". On a symbolic axis bounds are as ONNX has them (negative: from the end; 2^53−1: to the end). Split becomes Slices |
+ * | Slice | x | `axes` ascending, `starts`, `ends`, `steps`. On an axis of known size: element k is `start + k·step`, their number is the output's size; `end` is in range, and −1 under a falling step means "past the first". On a symbolic axis bounds are as ONNX has them (negative: from the end; 2^53−1: to the end). Split becomes Slices. Slice, Pad, Tile and Split by amounts that are open become Gathers of Ranges |
  * | Concat | x… | `axis`; two inputs or more |
  * | Gather, GatherElements | x, indices | `axis` |
  * | Pad | x | `pads` (begin of every axis, then end of every axis; may be negative), `mode`, `value` |

@@ -146,6 +146,7 @@ function constantFromContents(
   contents: readonly Dim[] | undefined,
 ): ConstantTensor | undefined {
   if (contents?.every((dim) => typeof dim === "number") !== true) return undefined;
+  if ((info.shape?.length ?? 0) > 1) return undefined;
   const numbers = contents as readonly number[];
   const dims = info.shape?.length === 0 ? [] : [numbers.length];
   if (info.elementType === "bool")

@@ -4,6 +4,7 @@ import { Trap } from "../../core/errors.js";
 import type { ExactValue } from "../../opcodes/evaluate.js";
 import { evaluateExact } from "../../opcodes/evaluate.js";
 import type { InstructionOf, TensorOpName } from "../../opcodes/index.js";
+import { FROM_OPERAND } from "../../opcodes/movement.js";
 import type { FixedValue } from "../fixed/fixedGraph.js";
 import type { Dim, GraphNode } from "../graph.js";
 import { elementCount, nodeError } from "../graph.js";
@@ -208,8 +209,6 @@ export class IndexMath {
 }
 
 const TO_THE_END = 0x7fffffff;
-/** An entry of dims that the shape operand gives. */
-const FROM_OPERAND = -2;
 
 /** The elements of a parameter or scalar. */
 function constantOf({ source, dtype, shape }: FixedValue): ExactValue | undefined {

@@ -1,8 +1,11 @@
 /** Operators that move, join and resample values. */
+import { FROM_OPERAND } from "../../opcodes/movement.js";
+import type { FixedValue } from "../fixed/fixedGraph.js";
 import type { GraphNode } from "../graph.js";
 import { intAttribute, intsAttribute } from "../graph.js";
 import type { LoweringContext } from "./context.js";
 import { finish, quantizedFormat } from "./finish.js";
+import { IndexMath } from "./indexMath.js";
 import type { Format, Lowered, Real } from "./real.js";
 import { identityAxes, maxScale, sameFormat } from "./real.js";
 
@@ -24,11 +27,47 @@ export function lowerTranspose(ctx: LoweringContext, node: GraphNode): void {
 export function lowerReshape(ctx: LoweringContext, node: GraphNode): void {
   const shape = ctx.shapeOf(node.outputs[0]!);
   const x = ctx.logical(plain(ctx, ctx.get(node.inputs[0]!)));
+  if (node.inputs.length > 1) {
+    const dims = shape.map(() => FROM_OPERAND);
+    const operands = [x.value, runtimeShape(ctx, node, x.value)];
+    const value = ctx.builder.op("reshape", { dims }, operands, x.value.dtype, shape);
+    ctx.define(node.outputs[0]!, { ...x, value, axes: identityAxes(shape.length) });
+    return;
+  }
   ctx.define(node.outputs[0]!, {
     ...x,
     value: ctx.reshaped(x.value, shape),
     axes: identityAxes(shape.length),
   });
+}
+
+/** A target that is data: 0 copies an axis, −1 stands for what is left. */
+function runtimeShape(ctx: LoweringContext, node: GraphNode, x: FixedValue): FixedValue {
+  const math = new IndexMath(ctx, node);
+  const rank = ctx.shapeOf(node.outputs[0]!).length;
+  const one = math.scalar(1, "i64");
+  const none = math.scalar(0, "i64");
+  const given = math.reshape(math.cast(ctx.logical(ctx.get(node.inputs[1]!)).value, "i64"), [rank]);
+  const own = math.op("shape", {}, [x], "i64", [x.shape.length]);
+  const missing = math.wideConstant(new Array<bigint>(Math.max(rank - x.shape.length, 0)).fill(1n));
+  const copied = math.slice(
+    math.concat([own, missing], 0, Math.max(rank, x.shape.length)),
+    0,
+    0,
+    rank,
+    rank,
+  );
+  const target =
+    intAttribute(node, "allowzero") === 1
+      ? given
+      : math.select(math.compare("eq", given, none), copied, given);
+  const isOpen = math.compare("lt", target, none);
+  const product = (of: FixedValue): FixedValue =>
+    math.op("reduce.prod", { axes: [0], dtype: "i64" }, [of], "i64", [1]);
+  // Where nothing is left the others may be 0.
+  const others = math.arithmetic("max", product(math.select(isOpen, one, target)), one);
+  const left = math.arithmetic("div.floor", product(own), others);
+  return math.select(isOpen, left, target);
 }
 
 /** One scale for the whole tensor: what operators that mix axes need. */
@@ -114,6 +153,8 @@ function concatFormat(
     .every((c) => c.opType === "Conv" && c.inputs[0] === node.outputs[0]);
   if (!plainOperands || !convolutions || axis !== 1 || ctx.graph.outputs.includes(node.outputs[0]!))
     return chosen;
+  const counted = node.inputs.every((name) => typeof ctx.shapeOf(name)[1] === "number");
+  if (!counted) return chosen;
   const scales = node.inputs.flatMap((name, i) => {
     const { scale } = reals[i]!.format;
     if (typeof scale !== "number") return scale.axis === 1 ? [...scale.scales] : [NaN];

@@ -1,4 +1,5 @@
 /** Resize where sizes are open: positions and weights are computed when running. */
+import { FROM_OPERAND } from "../../opcodes/movement.js";
 import type { FixedValue } from "../fixed/fixedGraph.js";
 import type { Dim, GraphNode } from "../graph.js";
 import {
@@ -141,9 +142,6 @@ function positions(ctx: LoweringContext, node: GraphNode, axis: number, scale: n
       throw openError(node, `coordinate transformation "${transform}"`);
   }
 }
-
-/** An entry of dims that the shape operand gives. */
-const FROM_OPERAND = -2;
 
 function nearestIndices(
   ctx: LoweringContext,

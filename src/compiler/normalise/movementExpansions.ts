@@ -5,6 +5,7 @@ import { multiplyDims } from "../shapes/dims.js";
 import type { NodeView } from "../shapes/nodeView.js";
 import { Expansion } from "./expansion.js";
 import { become } from "./normaliser.js";
+import { openTile } from "./openMovement.js";
 import type { Normaliser } from "./normaliser.js";
 
 function fourAxes(view: NodeView): { n: Dim; c: number; h: Dim; w: Dim; b: number } | undefined {
@@ -53,15 +54,19 @@ const spaceToDepth: Normaliser = (view) => {
 /** Each repeated axis: an axis of 1 in front of it, broadcast, then both as one. */
 const tile: Normaliser = (view) => {
   const x = view.shape(0);
-  const repeats = view.ints("repeats") ?? view.numbers(1) ?? declaredRepeats(view);
-  if (repeats === undefined) return undefined;
-  if (repeats.some((r) => r < 0)) throw view.error("BadAttribute", "repeats must not be negative");
+  const repeats: readonly Dim[] | undefined =
+    view.ints("repeats") ?? view.contents(1) ?? declaredRepeats(view);
+  if (repeats === undefined) return openTile(view);
+  if (repeats.some((r) => typeof r === "number" && r < 0))
+    throw view.error("BadAttribute", "repeats must not be negative");
   if (repeats.every((r) => r === 1)) {
     become(view.node, "Identity");
     return undefined;
   }
   if (x === undefined) {
-    become(view.node, "Tile", { repeats: attribute.ints(repeats) });
+    const numbers = repeats.filter((r) => typeof r === "number");
+    if (numbers.length === repeats.length)
+      become(view.node, "Tile", { repeats: attribute.ints(numbers) });
     return undefined;
   }
   if (repeats.length !== x.length)

@@ -3,8 +3,8 @@ import type { Dim, GraphNode, Shape } from "../graph.js";
 import { broadcastShapes, divideDims, productOfDims } from "../shapes/dims.js";
 import { MAX_RANK } from "../shapes/nodeView.js";
 import type { NodeView } from "../shapes/nodeView.js";
+import { openPad, openSlice, openSplit } from "./openMovement.js";
 import {
-  addedConstant,
   addedNode,
   become,
   becomeReshape,
@@ -167,23 +167,25 @@ const slice: Normaliser = (view) => {
   const shape = view.shape(0);
   const starts: readonly Dim[] | undefined = view.ints("starts") ?? view.contents(1);
   const ends: readonly Dim[] | undefined = view.ints("ends") ?? view.contents(2);
-  const axes = view.ints("axes") ?? (view.has(3) ? view.numbers(3) : starts?.map((_, i) => i));
-  const steps = view.ints("steps") ?? (view.has(4) ? view.numbers(4) : starts?.map(() => 1));
-  if (shape === undefined || !starts || !ends || !axes || !steps) return undefined;
+  const count = starts?.length ?? (view.has(1) ? view.shape(1)?.[0] : undefined);
+  const each = typeof count === "number" ? Array.from({ length: count }, (_, i) => i) : undefined;
+  const axes = view.ints("axes") ?? (view.has(3) ? view.numbers(3) : each);
+  const steps = view.ints("steps") ?? (view.has(4) ? view.numbers(4) : each?.map(() => 1));
+  if (shape === undefined || !axes || !steps) return undefined;
+  const resolved = axes.map((axis) => view.axis(axis, shape.length));
+  if (!starts || !ends) return openSlice(view, resolved, steps);
   const kept: [axis: number, start: number, end: number, step: number][] = [];
-  for (const [i, rawAxis] of axes.entries()) {
-    const axis = view.axis(rawAxis, shape.length);
+  for (const [i, axis] of resolved.entries()) {
     const dim = shape[axis] ?? 1;
     const step = steps[i] ?? 1;
     const start = starts[i] ?? 0;
     // An end that is the axis's own symbol means: to the end.
     const end = ends[i] === dim ? TO_THE_END : (ends[i] ?? TO_THE_END);
-    if (typeof start === "string" || typeof end === "string") {
-      return kept.length === 0 && axes.length === 1 ? openSlice(view, axis, step) : undefined;
-    }
+    if (typeof start === "string" || typeof end === "string")
+      return openSlice(view, resolved, steps);
     if (step === 0) throw view.error("BadAttribute", "a step of 0");
-    const resolved = typeof dim === "number" ? clampSlice(start, end, step, dim) : [start, end];
-    const [from = 0, to = 0] = resolved;
+    const inside = typeof dim === "number" ? clampSlice(start, end, step, dim) : [start, end];
+    const [from = 0, to = 0] = inside;
     const whole = step === 1 && from === 0 && to >= (typeof dim === "number" ? dim : FAR);
     if (!whole) kept.push([axis, from, to, step]);
   }
@@ -200,38 +202,6 @@ const slice: Normaliser = (view) => {
   });
   return undefined;
 };
-
-/** A Slice in steps of 1 whose bounds follow from open dimensions: a Gather of a Range. */
-function openSlice(view: NodeView, axis: number, step: number): GraphNode[] | undefined {
-  const start = view.contents(1)?.[0];
-  if (step !== 1 || (typeof start === "number" && start < 0)) return undefined;
-  const scalar = (input: number, suffix: string): GraphNode =>
-    addedNode(
-      view,
-      suffix,
-      "Reshape",
-      [view.name(input)],
-      {},
-      {
-        elementType: view.elementType(input),
-        shape: [],
-      },
-    );
-  const [from, to] = [scalar(1, "start"), scalar(2, "end")];
-  const one = addedConstant(view, "step", {
-    elementType: view.elementType(1) ?? "int64",
-    dims: [],
-    data: view.elementType(1) === "int32" ? Int32Array.of(1) : BigInt64Array.of(1n),
-  });
-  const bounds = [...from.outputs, ...to.outputs, one];
-  const info = { elementType: view.elementType(1), shape: undefined };
-  const indices = addedNode(view, "indices", "Range", bounds, {}, info);
-  const { node } = view;
-  node.opType = "Gather";
-  node.attributes = new Map([["axis", attribute.int(axis)]]);
-  node.inputs = [view.name(0), ...indices.outputs];
-  return [from, to, indices, node];
-}
 
 /** Bounds counted from the front and inside the axis; −1 as the end of a falling slice is "before 0". */
 export function clampSlice(
@@ -258,11 +228,9 @@ const split: Normaliser = (view) => {
   if (shape === undefined || (sizes === undefined && view.has(1))) return undefined;
   const axis = view.axis(view.int("axis", 0), shape.length);
   const dim = shape[axis] ?? 1;
-  if (typeof dim === "string") {
-    if (sizes !== undefined) setInts(node, "split", sizes);
-    return undefined;
-  }
-  if (sizes === undefined) {
+  if (typeof dim === "string" && sizes === undefined)
+    return openSplit(view, axis, view.int("num_outputs", node.outputs.length));
+  if (typeof dim === "number" && sizes === undefined) {
     const parts = view.int("num_outputs", node.outputs.length);
     if (parts !== node.outputs.length) {
       throw view.error(
@@ -273,8 +241,9 @@ const split: Normaliser = (view) => {
     const size = Math.ceil(dim / parts);
     sizes = Array.from({ length: parts }, (_, i) => Math.max(0, Math.min(size, dim - i * size)));
   }
+  sizes ??= [];
   const total = sizes.reduce((a, b) => a + b, 0);
-  if (total !== dim) {
+  if (typeof dim === "number" && total !== dim) {
     throw view.shapeError(`parts [${sizes.join(", ")}] do not add up to ${String(dim)}`);
   }
   const nodes: GraphNode[] = [];
@@ -324,6 +293,7 @@ const pad: Normaliser = (view) => {
   const rank = view.rank(0);
   const value = view.has(2) ? view.numbers(2)?.[0] : view.float("value", 0);
   const axes = view.has(3) ? view.numbers(3) : undefined;
+  if (given === undefined && view.has(1)) return openPad(view);
   if (given === undefined || rank === undefined || value === undefined) return undefined;
   if (view.has(3) && axes === undefined) return undefined;
   const pads = new Array<number>(2 * rank).fill(0);

@@ -1,6 +1,7 @@
-import type { Dim } from "../graph.js";
+import type { Dim, Shape } from "../graph.js";
 import { addDims, floorDivideDim, multiplyDims, productOfDims, subtractDims } from "./dims.js";
 import { shapePart } from "./movementRules.js";
+import { MAX_RANK } from "./nodeView.js";
 import type { NodeView } from "./nodeView.js";
 
 type ContentsRule = (view: NodeView) => readonly Dim[] | undefined;
@@ -46,8 +47,17 @@ const RULES: ReadonlyMap<string, ContentsRule> = new Map(
       const parts = view.node.inputs.map((_, i) => view.contents(i));
       return parts.every((part) => part !== undefined) ? parts.flat() : undefined;
     },
+    Transpose: (view) => {
+      const from = view.contents(0);
+      const [rows, columns] = tableOf(view.shape(0)) ?? [];
+      if (from === undefined || rows === undefined || columns === undefined) return undefined;
+      if (view.ints("perm")?.[0] !== 1) return undefined;
+      return from.map((_, i) => from[(i % rows) * columns + Math.floor(i / rows)] ?? 0);
+    },
     Slice: (view) => {
       const from = view.contents(0);
+      const table = tableOf(view.shape(0));
+      if (table !== undefined) return from === undefined ? undefined : rowsOf(view, from, table[1]);
       const [start = 0] = view.ints("starts") ?? [];
       const [step = 1] = view.ints("steps") ?? [];
       const size = view.output(0).shape?.[0];
@@ -83,22 +93,55 @@ const RULES: ReadonlyMap<string, ContentsRule> = new Map(
       return picked.every((dim) => dim !== undefined) ? picked : undefined;
     },
     ReduceProd: (view) => {
-      const from = view.contents(0);
+      const from = view.rank(0) === 1 ? view.contents(0) : undefined;
       return from === undefined ? undefined : [productOfDims(from)];
     },
   }),
 );
 
+/** The sizes of a table: pads are turned about in one on their way from PyTorch's order to ONNX's. */
+function tableOf(shape: Shape): readonly [number, number] | undefined {
+  const [rows, columns] = shape ?? [];
+  if (shape?.length !== 2 || typeof rows !== "number" || typeof columns !== "number")
+    return undefined;
+  return rows * columns <= MAX_RANK ? [rows, columns] : undefined;
+}
+
+/** The rows of a table that a Slice takes. */
+function rowsOf(view: NodeView, from: readonly Dim[], columns: number): readonly Dim[] | undefined {
+  const [start] = view.ints("starts") ?? [];
+  const [step] = view.ints("steps") ?? [];
+  const [axis, ...others] = view.ints("axes") ?? [];
+  const rows = view.output(0).shape?.[0];
+  if (start === undefined || step === undefined || typeof rows !== "number") return undefined;
+  if (axis !== 0 || others.length > 0) return undefined;
+  return Array.from({ length: rows }, (_, i) => {
+    const at = (start + i * step) * columns;
+    return from.slice(at, at + columns);
+  }).flat();
+}
+
+/** What hands elements of a table on, each to its place. */
+const OF_TABLES: ReadonlySet<string> = new Set([
+  "Cast",
+  "Identity",
+  "Reshape",
+  "Slice",
+  "Transpose",
+]);
+
 /**
- * Elements of a node's integer result, symbolic dimensions included, where its rank is 0 or 1: what
- * shapes are computed from. The outputs' types and shapes are known.
+ * Elements of a node's integer result, symbolic dimensions included, where its rank is 0 or 1, or
+ * where it is a small table: what shapes are computed from. The outputs' types and shapes are known.
  */
 export function inferContents(view: NodeView): readonly Dim[] | undefined {
   const { elementType, shape } = view.output(0);
   if (elementType !== "int64" && elementType !== "int32" && elementType !== "bool")
     return undefined;
-  if (view.node.domain !== "" || shape === undefined || shape.length > 1) return undefined;
+  if (view.node.domain !== "" || shape === undefined) return undefined;
+  const table = OF_TABLES.has(view.node.opType) ? tableOf(shape) : undefined;
+  if (shape.length > 1 && table === undefined) return undefined;
   const contents = RULES.get(view.node.opType)?.(view);
-  const count = shape.length === 0 ? 1 : shape[0];
+  const count = table === undefined ? (shape[0] ?? 1) : table[0] * table[1];
   return contents?.length === count ? contents : undefined;
 }

@@ -177,6 +177,132 @@ describe("indices of open sizes", () => {
   });
 });
 
+describe("movement by open amounts", () => {
+  const ROWS = {
+    input: ["n", "m"],
+    calibrated: [
+      [2, 4],
+      [3, 7],
+    ],
+    run: [
+      [4, 5],
+      [2, 10],
+    ],
+  } as const;
+  /** The size m, and m modulo 3, which is nothing but data to the compiler. */
+  const sizes = (b: ModelBuilder): ModelBuilder =>
+    b
+      .constant("one", ints(1))
+      .constant("three", ints(3))
+      .node("Shape", ["x"], ["m"], { start: 1, end: 2 })
+      .node("Mod", ["m", "three"], ["rest"]);
+
+  it("slices from what is data, and both parts joined the other way round", () =>
+    check({
+      ...ROWS,
+      build: (b) =>
+        sizes(b)
+          .constant("none", ints(0))
+          .node("Slice", ["x", "rest", "m", "one"], ["after"])
+          .node("Slice", ["x", "none", "rest", "one"], ["before"])
+          .node("Concat", ["after", "before"], ["y"], { axis: 1 }),
+    }));
+
+  it("slices several axes, from the end and beyond it", () =>
+    check({
+      ...ROWS,
+      build: (b) =>
+        sizes(b)
+          .constant("far", ints(100))
+          .constant("last", ints(-2))
+          .constant("none", ints(0))
+          .node("Neg", ["rest"], ["back"])
+          .node("Concat", ["none", "back"], ["starts"], { axis: 0 })
+          .node("Concat", ["last", "far"], ["ends"], { axis: 0 })
+          .node("Slice", ["x", "starts", "ends"], ["some"])
+          .node("ReduceSum", ["some"], ["s"], { keepdims: 1 })
+          .node("Add", ["x", "s"], ["y"]),
+    }));
+
+  it.each(["constant", "edge", "reflect"])("pads by what is data, %s", (mode) =>
+    check({
+      ...ROWS,
+      build: (b) =>
+        sizes(b)
+          .constant("none", ints(0))
+          .constant("fill", tensor("float32", [], [0.5]))
+          .node("Concat", ["none", "rest", "none", "one"], ["pads"], { axis: 0 })
+          .node("Pad", ["x", "pads", "fill"], ["y"], { mode }),
+    }),
+  );
+
+  it("pads to the size of another value, in PyTorch's order, and crops", () =>
+    check({
+      ...ROWS,
+      build: (b) =>
+        sizes(b)
+          .constant("two", ints(2))
+          .constant("zeros", ints(0, 0))
+          .constant("pairs", ints(-1, 2))
+          .constant("flat", ints(-1))
+          .constant("first", ints(-1))
+          .constant("end", ints(-1000))
+          .constant("axis", ints(0))
+          .constant("minus", ints(-1))
+          .node("Div", ["m", "two"], ["half"])
+          .node("Mul", ["half", "two"], ["even"])
+          .node("Sub", ["m", "even"], ["odd"])
+          .node("Concat", ["odd", "minus", "zeros"], ["theirs"], { axis: 0 })
+          .node("Reshape", ["theirs", "pairs"], ["table"])
+          .node("Slice", ["table", "first", "end", "axis", "first"], ["turned"])
+          .node("Transpose", ["turned"], ["columns"], { perm: [1, 0] })
+          .node("Reshape", ["columns", "flat"], ["pads"])
+          .node("Pad", ["x", "pads"], ["y"]),
+    }));
+
+  it("tiles by what is data, and by a size", () =>
+    check({
+      ...ROWS,
+      build: (b) =>
+        sizes(b)
+          .node("Add", ["rest", "one"], ["times"])
+          .node("Concat", ["times", "one"], ["some"], { axis: 0 })
+          .node("Tile", ["x", "some"], ["more"])
+          .node("Concat", ["one", "m"], ["many"], { axis: 0 })
+          .node("Tile", ["more", "many"], ["y"]),
+    }));
+
+  it("splits an open axis into parts", () =>
+    check({
+      ...ROWS,
+      build: (b) =>
+        b
+          .node("Split", ["x"], ["a", "b"], { axis: 1, num_outputs: 2 })
+          .node("Neg", ["a"], ["c"])
+          .node("Concat", ["b", "c"], ["y"], { axis: 1 }),
+    }));
+
+  it("reshapes to what is data", () =>
+    check({
+      input: ["n", 12],
+      calibrated: [[3, 12]],
+      run: [
+        [2, 12],
+        [5, 12],
+      ],
+      build: (b) =>
+        b
+          .constant("one", ints(1))
+          .constant("three", ints(3))
+          .constant("rest", ints(-1))
+          .node("Shape", ["x"], ["n"], { end: 1 })
+          .node("Mod", ["n", "three"], ["odd"])
+          .node("Concat", ["odd", "rest", "three"], ["target"], { axis: 0 })
+          .node("Reshape", ["x", "target"], ["r"])
+          .node("Sigmoid", ["r"], ["y"]),
+    }));
+});
+
 describe("pools of open sizes", () => {
   it.each([
     [{ count_include_pad: 0, pads: [1, 1, 1, 1] }],

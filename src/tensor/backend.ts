@@ -160,6 +160,42 @@ export interface BackendStatistics {
   readonly residentBytes: number;
 }
 
+/**
+ * Watches one run, so that it can be done again on other inputs of the same shapes without asking
+ * what there is to do. Other runs may go on in between.
+ */
+export interface Recorder<T extends Tensor = Tensor> {
+  /** An input of the run; its elements are others in each. */
+  input(dtype: Dtype, shape: Shape, bytes: Uint8Array): T;
+  /** Does work of the run. What is uploaded during it is the same in every run. */
+  during<R>(work: () => R): R;
+  /** Steps recorded so far: a place in the recording. */
+  readonly steps: number;
+  /**
+   * Ends the run. Undefined where what was done depended on elements, in a way that the engine
+   * cannot test; then `discard` it, once the tensors of the run are released.
+   */
+  finish(results: readonly T[]): Recording | undefined;
+  /** Gives back what it holds. */
+  discard(): void;
+}
+
+/** A run that can be done again, one at a time. */
+export interface Recording {
+  readonly steps: number;
+  /** Whether its memory is gone: an engine that is short of memory disposes of those at rest. */
+  readonly disposed: boolean;
+  /** Takes in the inputs in the order of the recorder's, of the same dtypes and shapes. */
+  begin(inputs: readonly Uint8Array[]): void;
+  /** Does the steps in [from, to); false when elements would have had the run go another way. */
+  play(from: number, to: number): boolean;
+  /** A copy of the elements of a result. */
+  result(index: number): Uint8Array;
+  /** It is at rest until it begins again. */
+  end(): void;
+  dispose(): void;
+}
+
 /** An engine: storage of tensors and kernels on them. Synchronous once made. */
 export interface Backend<T extends Tensor = Tensor> {
   /** `reference`, `simd`, `tfjs`, or the name of somebody else's engine. */
@@ -181,6 +217,9 @@ export interface Backend<T extends Tensor = Tensor> {
 
   /** Called once when `refs` has become 0; the tensor is not used afterwards. */
   release(x: T): void;
+
+  /** Begins to record a run; engines without it are run instruction by instruction. */
+  record?(): Recorder<T>;
 
   /** What the backend has done and holds, at this moment. */
   statistics(): BackendStatistics;

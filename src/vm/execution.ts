@@ -54,11 +54,16 @@ interface Frame {
   readonly base: number;
 }
 
+/** Makes a tensor of an input. */
+export type Upload = (input: RawTensor) => Tensor;
+
 export interface ExecutionOptions {
   readonly functions: readonly LinkedFunction[];
   readonly entry: LinkedFunction;
   readonly backend: Backend;
   readonly constants: Constants;
+  /** The backend's own unless said. */
+  readonly upload?: Upload;
   readonly limits: Limits;
   /** 32 bytes. */
   readonly seed: Uint8Array;
@@ -72,13 +77,26 @@ export interface ExecutionOptions {
 /** How an execution ended. */
 export type Outcome = "finished" | Trap;
 
+/** A run on its way, however it is done. */
+export interface Progress {
+  readonly outcome: Outcome | undefined;
+  readonly gasUsed: bigint;
+  /** Instructions done. */
+  readonly instructions: number;
+  readonly peakBytes: number;
+  advance(gas: bigint): void;
+  /** Copies of the results, once the outcome is "finished". */
+  outputs(): RawTensor[];
+  dispose(): void;
+}
+
 const NO_TENSORS: readonly Tensor[] = [];
 
 /**
  * One run. `step` and `advance` may be called until there is an `outcome`; between calls the
  * execution rests and costs nothing. `dispose` gives its tensors back, however it ended.
  */
-export class Execution {
+export class Execution implements Progress {
   readonly backend: Backend;
   readonly constants: Constants;
   readonly limits: Limits;
@@ -109,7 +127,7 @@ export class Execution {
     this.functions = options.functions;
     this.#checkResults = options.checkResults;
     try {
-      this.#begin(options.entry, inputs);
+      this.#begin(options, inputs);
     } catch (error) {
       this.#stop(error, { function: options.entry.index, pc: 0, op: options.entry.code[0]!.op });
     }
@@ -148,6 +166,13 @@ export class Execution {
   /** The results of the entry's function, once the outcome is "finished". */
   get results(): readonly Tensor[] {
     return this.#outcome === "finished" ? this.stack : NO_TENSORS;
+  }
+
+  outputs(): RawTensor[] {
+    return this.results.map((result) => {
+      const { dtype, shape } = result;
+      return { dtype, shape, bytes: this.backend.download(result) };
+    });
   }
 
   /**
@@ -316,13 +341,14 @@ export class Execution {
     if (old !== undefined) this.release(old);
   }
 
-  #begin(entry: LinkedFunction, inputs: readonly RawTensor[]): void {
+  #begin({ entry, upload }: ExecutionOptions, inputs: readonly RawTensor[]): void {
     this.reserve(entry.locals.length);
     let bytes = 0;
     for (const input of inputs)
       this.admit(chargedCount(input.shape), (bytes += chargedBytes(input)));
-    for (const { dtype, shape, bytes } of inputs) {
-      this.pushNew(this.backend.upload(dtype, shape, bytes));
+    for (const input of inputs) {
+      const { dtype, shape, bytes: elements } = input;
+      this.pushNew(upload?.(input) ?? this.backend.upload(dtype, shape, elements));
     }
     this.call(entry);
   }

@@ -9,6 +9,7 @@ import { estimateProgramGas } from "./estimateGas.js";
 import type { HostValue } from "./hostValues.js";
 import { readInputs } from "./hostValues.js";
 import { macrotask } from "./macrotask.js";
+import { Plans, SEGMENT_GAS } from "./plans.js";
 import type { Program } from "./program.js";
 import { findEntry, linkProgram } from "./program.js";
 import type { RunOptions, RunResult, RunTarget } from "./run.js";
@@ -60,12 +61,16 @@ export function instantiate(source: Uint8Array | Module, options: InstantiateOpt
 export class Instance {
   readonly #program: Program;
   readonly #ownsBackend: boolean;
+  /** None where runs of the same shapes may differ: what `random` draws follows from the seed. */
+  readonly #plans: Plans | undefined;
   #active = 0;
   #disposed = false;
 
   constructor(program: Program, ownsBackend: boolean) {
     this.#program = program;
     this.#ownsBackend = ownsBackend;
+    const draws = program.inference.some(({ code }) => code.some(({ op }) => op === "random"));
+    this.#plans = draws ? undefined : new Plans();
   }
 
   get module(): Module {
@@ -93,7 +98,7 @@ export class Instance {
     if (typeof yieldGas !== "bigint") {
       throw new InputError("Limit", `yieldGas is ${String(yieldGas)}; it must be a bigint`);
     }
-    const run = this.start(request);
+    const run = this.#startEntry(request, yieldGas < SEGMENT_GAS ? undefined : this.#plans);
     try {
       run.advance(yieldGas);
       while (!run.done) {
@@ -109,16 +114,20 @@ export class Instance {
 
   /** `run` without pauses. */
   runSync(request: RunRequest = {}): RunResult {
-    return this.start(request).finish();
+    return this.#startEntry(request, this.#plans).finish();
   }
 
   /** A run for the caller to drive, instruction by instruction if need be. */
   start(request: RunRequest = {}): Run {
+    return this.#startEntry(request, undefined);
+  }
+
+  #startEntry(request: RunRequest, plans: Plans | undefined): Run {
     const { configuration } = this.#program.module;
     const entry = findEntry(configuration, request.entry);
     const { tensors, ...rest } = readInputs(entry, configuration.dimensions, request.inputs ?? {});
     const target = { part: "inference", entry, function: entry.function, inputs: tensors, ...rest };
-    return this.#start(target as RunTarget, request);
+    return this.#start(target as RunTarget, request, plans);
   }
 
   /**
@@ -150,16 +159,18 @@ export class Instance {
   }
 
   #end(): void {
+    this.#plans?.dispose();
     this.#program.constants.dispose();
     if (this.#ownsBackend) this.#program.backend.dispose();
   }
 
-  #start(target: RunTarget, options: RunOptions): Run {
+  #start(target: RunTarget, options: RunOptions, plans?: Plans): Run {
     if (this.#disposed) throw new InputError("Disposed", "the instance has been disposed of");
-    const run = new Run(this.#program, target, options, () => {
+    const onEnd = (): void => {
       this.#active--;
       if (this.#disposed && this.#active === 0) this.#end();
-    });
+    };
+    const run = new Run(this.#program, target, options, onEnd, plans);
     this.#active++;
     return run;
   }

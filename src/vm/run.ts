@@ -4,11 +4,13 @@ import { tensorHash, tensorsHash, toHex } from "../module/hash.js";
 import type { EntryPoint } from "../module/module.js";
 import { GAS_VERSION, ISA_VERSION } from "../opcodes/index.js";
 import type { DimensionBindings } from "./dimensions.js";
+import type { ExecutionOptions, Progress } from "./execution.js";
 import { Execution } from "./execution.js";
 import { fromHex } from "./hex.js";
 import type { Limits } from "./limits.js";
 import { resolveLimits } from "./limits.js";
 import { OutputTensor } from "./outputTensor.js";
+import type { Plans } from "./plans.js";
 import type { Program } from "./program.js";
 import type { RawTensor } from "./rawTensor.js";
 import type { Receipt } from "./receipt.js";
@@ -79,15 +81,22 @@ export class Run {
   readonly #seed: Uint8Array;
   readonly #inputHash: string;
   readonly #onStep: OnStep | undefined;
-  readonly #execution: Execution;
+  readonly #execution: Progress;
   #onEnd: (() => void) | undefined;
   #result: RunResult | undefined;
 
   /**
    * @param onEnd called once when the run has given its tensors back
+   * @param plans by which it may run, if nobody looks at single instructions
    * @throws InputError for options that cannot be, HostError when there is no memory for the inputs
    */
-  constructor(program: Program, target: RunTarget, options: RunOptions, onEnd: () => void) {
+  constructor(
+    program: Program,
+    target: RunTarget,
+    options: RunOptions,
+    onEnd: () => void,
+    plans?: Plans,
+  ) {
     const { entry, inputs, part } = target;
     const { gas, limits, onStep } = options;
     this.#program = program;
@@ -100,26 +109,27 @@ export class Run {
     this.#onStep = onStep;
     this.#inputHash = hashOf(inputs);
     const functions = program[part];
-    this.#execution = new Execution(
-      {
-        functions,
-        entry: functions[target.function]!,
-        backend: program.backend,
-        constants: program.constants,
-        limits: this.#limits,
-        seed: this.#seed,
-        checkResults: (results) => {
-          const declared = entry.outputs.map((port) => port.shape);
-          const misfit = target.dimensions.bind(
-            declared,
-            results.map(({ shape }) => shape),
-          );
-          if (misfit === undefined) return undefined;
-          return `output "${entry.outputs[misfit.port]!.name}" does not fit its declaration: ${misfit.reason}`;
-        },
+    const execution: ExecutionOptions = {
+      functions,
+      entry: functions[target.function]!,
+      backend: program.backend,
+      constants: program.constants,
+      limits: this.#limits,
+      seed: this.#seed,
+      checkResults: (results) => {
+        const declared = entry.outputs.map((port) => port.shape);
+        const misfit = target.dimensions.bind(
+          declared,
+          results.map(({ shape }) => shape),
+        );
+        if (misfit === undefined) return undefined;
+        return `output "${entry.outputs[misfit.port]!.name}" does not fit its declaration: ${misfit.reason}`;
       },
-      inputs,
-    );
+    };
+    this.#execution =
+      onStep === undefined && plans !== undefined
+        ? plans.begin(execution, inputs)
+        : new Execution(execution, inputs);
     this.#onEnd = onEnd;
   }
 
@@ -134,7 +144,7 @@ export class Run {
 
   /** The instruction that comes next; undefined when the run is done. */
   get position(): { readonly function: number; readonly pc: number } | undefined {
-    const { next } = this.#execution;
+    const next = this.#execution instanceof Execution ? this.#execution.next : undefined;
     return next === undefined ? undefined : { function: next.function, pc: next.pc };
   }
 
@@ -156,8 +166,9 @@ export class Run {
       throw new InputError("Disposed", "the run has been disposed of; start another");
     }
     try {
-      if (this.#onStep === undefined) this.#execution.advance(gas);
-      else advanceTraced(this.#execution, gas, this.#onStep);
+      if (this.#onStep !== undefined && this.#execution instanceof Execution) {
+        advanceTraced(this.#execution, gas, this.#onStep);
+      } else this.#execution.advance(gas);
     } catch (error) {
       this.dispose();
       throw error;
@@ -205,13 +216,8 @@ export class Run {
 
   #makeResult(trap: Trap | undefined): RunResult {
     const { entry, part, saturated } = this.#target;
-    const { backend } = this.#program;
     const execution = this.#execution;
-    const outputs = execution.results.map(({ dtype, shape }, i) => ({
-      dtype,
-      shape,
-      bytes: backend.download(execution.results[i]!),
-    }));
+    const outputs = trap === undefined ? execution.outputs() : [];
     const receipt: Receipt = {
       moduleId: this.#program.moduleId,
       entry: entry.name,

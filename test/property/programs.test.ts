@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import type { IntegerArray } from "../../src/core/dtype.js";
 import { AivmError } from "../../src/core/errors.js";
 import { formatAssembly } from "../../src/module/disassemble.js";
 import { encodeModule } from "../../src/module/encode.js";
@@ -106,18 +107,23 @@ function compareProgram(
 function runOn(backend: Backend, bytes: Uint8Array, program: RandomProgram, onStep?: OnStep) {
   const instance = instantiate(bytes, { backend });
   try {
-    const inputs = Object.fromEntries(
-      program.inputs.map((input, i) => [
-        `x${i}`,
-        { integers: integersOf(input), dims: input.shape },
-      ]),
-    );
+    const inputsOf = (order: (integers: IntegerArray) => IntegerArray) =>
+      Object.fromEntries(
+        program.inputs.map((input, i) => [
+          `x${i}`,
+          { integers: order(integersOf(input)), dims: input.shape },
+        ]),
+      );
+    const inputs = inputsOf((integers) => integers);
     const { receipt } = instance.runSync({ inputs, onStep });
-    // The second run finds weights packed and tables expanded.
+    // What the second run finds recorded is played to the third.
+    for (let i = 0; i < 2; i++) expect(instance.runSync({ inputs }).receipt).toEqual(receipt);
+    // Other values of the same shapes, for which the recording may hold or not.
+    const reversed = instance.runSync({ inputs: inputsOf((x) => x.slice().reverse()) });
     const again = instance.runSync({ inputs });
     expect(again.receipt).toEqual(receipt);
     const { instructions, peakMemoryBytes } = again.statistics;
-    return { ...receipt, instructions, peakMemoryBytes };
+    return { ...receipt, instructions, peakMemoryBytes, reversed: reversed.receipt };
   } finally {
     instance.dispose();
   }

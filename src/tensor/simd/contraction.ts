@@ -177,7 +177,6 @@ function run(
   const dtype = dtypeOf(pending);
   const dstBytes = DTYPE_INFO[dtype].bytes;
   const columns = shape[shape.length - 1]!;
-  const owner = engine.storageOf(b);
   const epilogueAt = engine.arguments;
   const contractionAt = epilogueAt + EPILOGUE_BYTES;
   const windowAt = contractionAt + CONTRACTION_BYTES;
@@ -190,15 +189,7 @@ function run(
     depthwise ? wasm.depthwiseScratchBytes(windowAt) : wasm.contractScratchBytes(k, n),
   );
   // All that can fail for want of memory comes before the result.
-  const parameters = channelParameters(
-    engine,
-    owner,
-    pending,
-    wide,
-    columns,
-    wide ? "i64" : "i32",
-    sum,
-  );
+  const parameters = channelParameters(engine, pending, wide, columns, wide ? "i64" : "i32", sum);
   const out = engine.allocate(dtype, shape);
   let channel = -1;
   eachProduct((product) => {

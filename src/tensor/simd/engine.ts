@@ -8,6 +8,7 @@ import type { Heap } from "./heap.js";
 import type { Interval } from "./interval.js";
 import { DTYPE_INTERVAL } from "./interval.js";
 import type { Address, Kernels as Wasm } from "./kernels.js";
+import type { Mode, Resting, RunRecorder } from "./mode.js";
 import { PackedCache } from "./packedCache.js";
 import type { Pending } from "./tensor.js";
 import { SimdTensor, operandsOf } from "./tensor.js";
@@ -16,7 +17,7 @@ import type { ThreadPool } from "./threads/threadPool.js";
 
 /** Work that is put off at once: what it holds on to (operands that nobody else has) stays bounded. */
 const MAX_PENDING = 8;
-const ARGUMENT_BYTES = 1024;
+const ARGUMENT_BYTES = 512;
 
 /** Memory, kernels and the tensors between them: what the kernels of this backend are written on. */
 export class Engine {
@@ -24,12 +25,17 @@ export class Engine {
   readonly packed: PackedCache;
   /** For the structures that a kernel is called with; the next call overwrites them. */
   readonly arguments: Address;
+  readonly argumentBytes = ARGUMENT_BYTES;
+  /** What is made of numbers alone is kept with it. */
+  readonly root: Storage;
+  readonly recordings = new Set<Resting>();
   macs = 0;
+  private mode: Mode;
   private kernels: Wasm | undefined;
   private readonly compute: (engine: Engine, pending: Pending, shape: Shape) => Storage;
-  private readonly pending = new Set<SimdTensor>();
+  private readonly plainPending = new Set<SimdTensor>();
   private readonly pool: ThreadPool | undefined;
-  private scratchBlock: Storage | undefined;
+  scratchBlock: Storage | undefined;
 
   /**
    * @param compute does pending work; given here so that this file need not know it
@@ -45,24 +51,64 @@ export class Engine {
     this.heap = heap;
     this.kernels = wasm;
     this.packed = new PackedCache(packedBytes);
-    heap.reclaim = () => this.packed.reclaim();
+    this.mode = { recorder: undefined, memory: heap, asideOf: undefined };
+    heap.reclaim = () => this.packed.reclaim() || this.dropRecordings();
     this.arguments = heap.allocate(ARGUMENT_BYTES);
+    this.root = new Storage(heap, 0);
     this.compute = compute;
     this.pool = pool;
   }
 
   /** Bytes of tensors and of what was made from them. */
   get residentBytes(): number {
-    const own = ARGUMENT_BYTES + (this.scratchBlock?.reservedBytes ?? 0);
+    const own =
+      ARGUMENT_BYTES +
+      this.root.reservedBytes +
+      this.packed.bytesOf(this.root) +
+      (this.scratchBlock?.reservedBytes ?? 0);
     return this.kernels === undefined ? 0 : this.heap.usedBytes - own;
   }
 
   get wasm(): Wasm {
-    return this.kernels!;
+    return this.mode.recorder?.wasm ?? this.kernels!;
+  }
+
+  /** What records the work that is being done, if anything does. */
+  get recorder(): RunRecorder | undefined {
+    return this.mode.recorder;
+  }
+
+  /** Works in another mode: see `SimdRecorder`. */
+  within<R>(mode: Mode, work: () => R): R {
+    const before = this.mode;
+    this.enter(mode);
+    try {
+      return work();
+    } finally {
+      this.enter(before);
+    }
+  }
+
+  /** A choice that depends on the elements of tensors. */
+  choose<V>(tensors: readonly (SimdTensor | undefined)[], choice: () => V): V {
+    const { recorder } = this.mode;
+    if (recorder === undefined) return choice();
+    const own = tensors.some((x) => x !== undefined && recorder.isOwn(x));
+    return own ? recorder.decide(choice) : recorder.aside(choice);
+  }
+
+  /** Work of the host on elements; what it makes, it makes only once. */
+  perform(work: () => void): void {
+    if (this.mode.recorder === undefined) work();
+    else this.mode.recorder.perform(work);
+  }
+
+  block(bytes: number): Storage {
+    return new Storage(this.mode.memory, bytes);
   }
 
   allocate(dtype: Dtype, shape: Shape): Storage {
-    return new Storage(this.heap, elementCount(shape) * DTYPE_INFO[dtype].bytes);
+    return this.block(elementCount(shape) * DTYPE_INFO[dtype].bytes);
   }
 
   /** A tensor of undefined contents. */
@@ -74,9 +120,10 @@ export class Engine {
   defer(dtype: Dtype, shape: Shape, bounds: Interval, pending: Pending): SimdTensor {
     for (const operand of operandsOf(pending)) operand.storage!.retain();
     const tensor = new SimdTensor(dtype, shape, bounds, pending);
-    this.pending.add(tensor);
-    if (this.pending.size > MAX_PENDING) {
-      for (const oldest of this.pending) {
+    const { pending: all } = this.mode.recorder ?? { pending: this.plainPending };
+    all.add(tensor);
+    if (all.size > MAX_PENDING) {
+      for (const oldest of all) {
         this.storageOf(oldest);
         break;
       }
@@ -94,6 +141,7 @@ export class Engine {
 
   /** Where the elements of `x` are; computes them if need be. */
   storageOf(x: SimdTensor): Storage {
+    if (this.mode.asideOf?.isOwn(x) === true) this.mode.asideOf.fail();
     if (x.storage !== undefined) return x.storage;
     const pending = x.pending!;
     x.storage = this.compute(this, pending, x.shape);
@@ -108,16 +156,17 @@ export class Engine {
   /** The elements, as a view that lasts until the memory grows. */
   hostView(x: SimdTensor): HostTensor {
     const { dtype, shape } = x;
-    return { dtype, shape, refs: 1, data: this.heap.view(dtype, this.addressOf(x), x.count) };
+    const address = this.addressOf(x);
+    const view = (): HostTensor["data"] => this.heap.view(dtype, address, x.count);
+    const { recorder } = this.mode;
+    const data = recorder === undefined || recorder.isOwn(x) ? view() : recorder.aside(view);
+    return { dtype, shape, refs: 1, data };
   }
 
-  /** Takes in a host tensor, which may be a view of this memory. */
-  fromHost({ dtype, shape, data }: HostTensor): SimdTensor {
-    const own = data.buffer === this.heap.u8.buffer ? data.slice() : data;
-    const bytes = new Uint8Array(own.buffer, own.byteOffset, own.byteLength);
-    const tensor = this.make(dtype, shape);
-    this.heap.u8.set(bytes, tensor.storage!.pointer);
-    return tensor;
+  /** Copies the elements of a host tensor, which may be a view of this memory, into a stored one. */
+  fill(x: SimdTensor, { data }: HostTensor): void {
+    const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+    this.heap.u8.set(bytes, x.storage!.pointer);
   }
 
   release(x: SimdTensor): void {
@@ -127,12 +176,13 @@ export class Engine {
 
   /** At least that many bytes, until the next call: one block serves all kernels. */
   scratch(bytes: number): Address {
-    if (this.scratchBlock === undefined || this.scratchBlock.bytes < bytes) {
-      this.scratchBlock?.release();
-      this.scratchBlock = undefined;
-      this.scratchBlock = new Storage(this.heap, bytes);
+    const owner = this.mode.recorder ?? this;
+    if (owner.scratchBlock === undefined || owner.scratchBlock.bytes < bytes) {
+      owner.scratchBlock?.release();
+      owner.scratchBlock = undefined;
+      owner.scratchBlock = new Storage(owner === this ? this.heap : this.mode.memory, bytes);
     }
-    return this.scratchBlock.pointer;
+    return owner.scratchBlock.pointer;
   }
 
   /** As `scratch`, that many bytes, rounded up, for each thread. */
@@ -142,7 +192,8 @@ export class Engine {
 
   /** Lets go of the memory; nothing here is used afterwards. */
   dispose(): void {
-    this.pending.clear();
+    this.plainPending.clear();
+    this.recordings.clear();
     this.kernels = undefined;
     this.scratchBlock = undefined;
     this.pool?.dispose();
@@ -151,7 +202,31 @@ export class Engine {
 
   private forget(x: SimdTensor, pending: Pending): void {
     x.pending = undefined;
-    this.pending.delete(x);
+    this.plainPending.delete(x);
+    this.mode.recorder?.pending.delete(x);
     for (const operand of operandsOf(pending)) operand.storage!.release();
+  }
+
+  private enter(mode: Mode): void {
+    this.mode = mode;
+    const { recorder } = mode;
+    this.packed.recorder = recorder;
+    this.heap.watch =
+      recorder === undefined
+        ? undefined
+        : (pointer) => {
+            const at = (pointer ?? -1) - this.arguments;
+            if (at < 0 || at >= ARGUMENT_BYTES) recorder.fail();
+          };
+  }
+
+  private dropRecordings(): boolean {
+    let dropped = false;
+    for (const recording of this.recordings) {
+      if (recording.busy) continue;
+      recording.dispose();
+      dropped = true;
+    }
+    return dropped;
   }
 }

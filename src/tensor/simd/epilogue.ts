@@ -5,7 +5,6 @@ import type { Engine } from "./engine.js";
 import type { Address } from "./kernels.js";
 import type { Pending, SimdTensor } from "./tensor.js";
 import type { Derived } from "./storage.js";
-import { Storage } from "./storage.js";
 import { sumsAreShort } from "./values.js";
 
 type Steps = Pick<Pending, "bias" | "rescale" | "table">;
@@ -59,8 +58,7 @@ function build(
     !perChannel || plan.uniformShift !== 0 || source === "upTo16"
       ? undefined
       : spreadShifts(multipliers, shifts, source, bits);
-  const storage = new Storage(
-    engine.heap,
+  const storage = engine.block(
     (bias === undefined ? 0 : columns * biasBytes) + factors * (spread === undefined ? 5 : 13),
   );
   let next = storage.pointer;
@@ -106,14 +104,13 @@ function build(
 }
 
 /**
- * Bias and factors for `columns` channels, made now or before and kept with `owner`.
+ * Bias and factors for `columns` channels, made now or before and kept with one of their tensors.
  * @param wide whether biases are i64
  * @param source width of what is rescaled
  * @param most what is rescaled, its bias included, is at most
  */
 export function channelParameters(
   engine: Engine,
-  owner: Storage,
   steps: Steps,
   wide: boolean,
   columns: number,
@@ -126,6 +123,9 @@ export function channelParameters(
     x === undefined ? "" : typeof x === "number" ? `${x}` : `#${engine.storageOf(x).id}`;
   const bits = source === "i64" ? bitsOf(most) : 0;
   const key = `parameters ${wide} ${source} ${bits} ${columns} ${name(bias)} ${name(rescale?.multiplier)} ${name(rescale?.shift)}`;
+  const tensors = [bias, rescale?.multiplier, rescale?.shift].filter((x) => typeof x === "object");
+  const own = tensors.find((x) => engine.recorder?.isOwn(x) === true) ?? tensors[0];
+  const owner = own === undefined ? engine.root : engine.storageOf(own);
   return engine.packed.get(owner, key, () => build(engine, steps, wide, columns, source, bits));
 }
 

@@ -20,6 +20,9 @@ export class Heap {
   private bytes: Uint8Array<ArrayBuffer>;
   private dataView: DataView;
 
+  /** Told of every view, and where it begins, while a run is being recorded. */
+  watch: ((pointer: number | undefined) => void) | undefined;
+
   /** Asked before the memory is found too small: frees what can be made again, if there is any. */
   reclaim: () => boolean = () => false;
 
@@ -43,6 +46,7 @@ export class Heap {
 
   /** All of the memory, until it grows. */
   get u8(): Uint8Array<ArrayBuffer> {
+    this.watch?.(undefined);
     return this.bytes;
   }
 
@@ -52,6 +56,7 @@ export class Heap {
   }
 
   view(dtype: Dtype, pointer: number, length: number): IntegerArray {
+    this.watch?.(pointer);
     return viewArray(dtype, this.bytes.buffer, pointer, length);
   }
 

@@ -30,6 +30,14 @@ export function onHostAll(
   const host = (arg: unknown): unknown =>
     arg instanceof SimdTensor ? engine.hostView(arg) : Array.isArray(arg) ? arg.map(host) : arg;
   const kernel = referenceKernels[op] as (...args: unknown[]) => HostTensor | readonly HostTensor[];
-  const results = [kernel(...args.map(host))].flat() as HostTensor[];
-  return results.map((result) => engine.fromHost(result));
+  let made: SimdTensor[] = [];
+  engine.perform(() => {
+    const results = [kernel(...args.map(host))].flat() as HostTensor[];
+    // Making one may grow the memory, and then the views are gone.
+    const own = results.map(({ data }) => data.buffer === engine.heap.u8.buffer);
+    const kept = results.map((x, i) => (own[i] ? { ...x, data: x.data.slice() } : x));
+    if (made.length === 0) made = kept.map(({ dtype, shape }) => engine.make(dtype, shape));
+    kept.forEach((result, i) => engine.fill(made[i]!, result));
+  });
+  return made;
 }

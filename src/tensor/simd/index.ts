@@ -1,4 +1,6 @@
+import type { Dtype } from "../../core/dtype.js";
 import { InputError } from "../../core/errors.js";
+import type { Shape } from "../../core/shape.js";
 import type { Backend } from "../backend.js";
 import { compute } from "./compute.js";
 import { Engine } from "./engine.js";
@@ -7,6 +9,7 @@ import { DTYPE_INTERVAL } from "./interval.js";
 import type { Kernels } from "./kernels.js";
 import { compileKernels, instantiateKernels } from "./kernels.js";
 import { kernelSet } from "./kernelSet.js";
+import { SimdRecorder } from "./recorder.js";
 import type { SimdTensor } from "./tensor.js";
 import { openWorkers, sharesMemory } from "./threads/openWorkers.js";
 import type { KernelCall } from "./threads/parts.js";
@@ -111,14 +114,16 @@ function backendOn(
     threads: pool?.threads ?? 1,
     kernels: kernelSet(engine),
     upload(dtype, shape, bytes) {
-      const x = engine.make(dtype, shape, DTYPE_INTERVAL[dtype]);
-      heap.u8.set(bytes, engine.addressOf(x));
-      return x;
+      const make = (): SimdTensor => upload(engine, dtype, shape, bytes);
+      return engine.recorder?.constant(make) ?? make();
     },
     download(x) {
       const address = engine.addressOf(x);
-      return heap.u8.slice(address, address + x.bytes);
+      const read = (): Uint8Array => heap.u8.slice(address, address + x.bytes);
+      const { recorder } = engine;
+      return recorder === undefined || recorder.isOwn(x) ? read() : recorder.aside(read);
     },
+    record: () => new SimdRecorder(engine),
     within: (x, lo, hi) => isWithin(engine, x, lo, hi),
     release: (x) => engine.release(x),
     statistics: () => ({
@@ -128,4 +133,10 @@ function backendOn(
     }),
     dispose: () => engine.dispose(),
   };
+}
+
+function upload(engine: Engine, dtype: Dtype, shape: Shape, bytes: Uint8Array): SimdTensor {
+  const x = engine.make(dtype, shape, DTYPE_INTERVAL[dtype]);
+  engine.heap.u8.set(bytes, engine.addressOf(x));
+  return x;
 }

@@ -43,7 +43,7 @@ export const scatter: Op<"scatter"> = (engine, op, x, indices, updates, axis) =>
   const result = engine.make(x.dtype, x.shape, bounds);
   const from = engine.addressOf(x);
   const to = engine.addressOf(result);
-  engine.heap.u8.copyWithin(to, from, from + x.bytes);
+  engine.perform(() => void engine.heap.u8.copyWithin(to, from, from + x.bytes));
 
   const { wasm } = engine;
   const source = engine.addressOf(updates);

@@ -151,7 +151,7 @@ export const resizeNearest: Op<"resizeNearest"> = (engine, x, attributes) => {
     const indices = nearest(attributes, axis, y.shape[axis + 1]!);
     const count = indices.length;
     const address = engine.scratch(count * 4);
-    engine.heap.view("i32", address, count).set(indices as never);
+    engine.perform(() => engine.heap.view("i32", address, count).set(indices as never));
     const shape = y.shape.map((dim, i) => (i === axis + 1 ? count : dim));
     const next = gatherAxis(engine, y, axis + 1, { address, count, wide: false }, shape);
     engine.release(y);
@@ -163,7 +163,9 @@ export const resizeNearest: Op<"resizeNearest"> = (engine, x, attributes) => {
 /** 0, 1, 2, … */
 export const iota: Op<"iota"> = (engine, length) => {
   const result = engine.make("i32", [length], { lo: 0, hi: Math.max(length - 1, 0) });
-  const values = engine.heap.view("i32", engine.addressOf(result), length);
-  for (let i = 0; i < length; i++) values[i] = i as never;
+  engine.perform(() => {
+    const values = engine.heap.view("i32", engine.addressOf(result), length);
+    for (let i = 0; i < length; i++) values[i] = i as never;
+  });
   return result;
 };

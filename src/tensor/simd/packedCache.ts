@@ -1,6 +1,8 @@
+import { roundUp } from "./allocator.js";
+import type { Pinned, RunRecorder } from "./mode.js";
 import type { Derived, Storage } from "./storage.js";
 
-interface Entry<T extends Derived> extends Derived {
+interface Entry<T extends Derived> extends Derived, Pinned {
   readonly value: T;
   readonly bytes: number;
   readonly owner: Storage;
@@ -18,6 +20,8 @@ const MAX_ENTRIES = 16_384;
  * when needed.
  */
 export class PackedCache {
+  /** Of the run that is being recorded, if one is. */
+  recorder: RunRecorder | undefined;
   private readonly maxBytes: number;
   private bytes = 0;
   /** Ends with `trim`: what was used in this round is still in use. */
@@ -35,21 +39,29 @@ export class PackedCache {
     key: string,
     make: () => T,
   ): T {
+    const recorder = this.recorder?.arena === owner.home ? undefined : this.recorder;
     let entry = owner.derived.get(key) as Entry<T> | undefined;
-    if (entry !== undefined) {
-      this.entries.delete(entry);
-      this.entries.add(entry);
-      entry.round = this.round;
-      return entry.value;
+    if (entry === undefined) {
+      // Of a constant it is made once, whoever asks for it first.
+      const value = recorder === undefined ? make() : recorder.aside(make);
+      const { bytes } = value;
+      const dispose = (): void => this.forget(entry!);
+      entry = { value, bytes, owner, key, round: this.round, pins: 0, dispose };
+      this.bytes += bytes;
+      owner.derived.set(key, entry);
     }
-    const value = make();
-    const { bytes } = value;
-    const dispose = (): void => this.forget(entry!);
-    entry = { value, bytes, owner, key, round: this.round, dispose };
+    this.entries.delete(entry);
     this.entries.add(entry);
-    this.bytes += value.bytes;
-    owner.derived.set(key, entry);
-    return value;
+    entry.round = this.round;
+    recorder?.pin(entry);
+    return entry.value;
+  }
+
+  /** Bytes of memory of what was made of `owner`. */
+  bytesOf(owner: Storage): number {
+    let bytes = 0;
+    for (const entry of this.entries) if (entry.owner === owner) bytes += roundUp(entry.bytes);
+    return bytes;
   }
 
   /** Ends the use of what `get` gave, and drops what is beyond the bound. */
@@ -57,14 +69,16 @@ export class PackedCache {
     this.round++;
     for (const entry of this.entries) {
       if (this.bytes <= this.maxBytes && this.entries.size <= MAX_ENTRIES) return;
-      drop(entry);
+      if (entry.pins === 0) drop(entry);
     }
   }
 
   /** Drops all that is not in use; false if there was nothing. */
   reclaim(): boolean {
     const before = this.bytes;
-    for (const entry of this.entries) if (entry.round !== this.round) drop(entry);
+    for (const entry of this.entries) {
+      if (entry.round !== this.round && entry.pins === 0) drop(entry);
+    }
     return this.bytes < before;
   }
 

@@ -4,8 +4,7 @@ import type { Engine } from "./engine.js";
 import type { Interval } from "./interval.js";
 import { magnitude } from "./interval.js";
 import type { Address } from "./kernels.js";
-import type { Derived } from "./storage.js";
-import { Storage } from "./storage.js";
+import type { Derived, Storage } from "./storage.js";
 import type { SimdTensor } from "./tensor.js";
 
 const INT32_MAX = 0x7fffffff;
@@ -69,7 +68,7 @@ export class PackedWeights implements Derived, Panels {
     this.wide = wide;
     this.matrixBytes = ((n + 7) >> 3) * 32 * (wide ? k : (k + 1) >> 1);
     this.bytes = this.matrixBytes * matrices;
-    this.panels = new Storage(engine.heap, this.bytes);
+    this.panels = engine.block(this.bytes);
     const { code, bytes } = DTYPE_INFO[b.dtype];
     const source = engine.addressOf(b);
     for (let i = 0; i < matrices; i++) {
@@ -99,11 +98,23 @@ export class PackedWeights implements Derived, Panels {
     const { k } = this.layout;
     const most = magnitude(a) * k * magnitude(b.interval);
     if (most + (bias === undefined ? 0 : magnitude(bias.interval)) <= INT32_MAX) return PROVED;
+    const { recorder } = this.engine;
+    if (recorder !== undefined && [b, bias].some((x) => x !== undefined && recorder.isOwn(x))) {
+      const columns = this.columnSums(b);
+      const short = this.engine.choose([b, bias], () => this.isShort(a, columns, bias));
+      if (short) return PROVED;
+      const runs = (): SumsPlan => this.runs(magnitude(a), b);
+      return recorder.isOwn(b) ? runs() : recorder.aside(runs);
+    }
+    return this.engine.choose([], () => this.remembered(a, b, bias));
+  }
+
+  private remembered(a: Interval, b: SimdTensor, bias: SimdTensor | undefined): SumsPlan {
     const key = `${a.lo} ${a.hi} ${bias === undefined ? "" : this.engine.storageOf(bias).id}`;
     let plan = this.plans.get(key);
     if (plan === undefined) {
       if (this.plans.size >= MAX_PLANS) this.plans.clear();
-      plan = this.isShort(a, b, bias) ? PROVED : this.runs(magnitude(a));
+      plan = this.isShort(a, this.columnSums(b), bias) ? PROVED : this.runs(magnitude(a), b);
       this.plans.set(key, plan);
     }
     return plan;
@@ -118,7 +129,7 @@ export class PackedWeights implements Derived, Panels {
   halves(b: SimdTensor): Panels {
     const { engine, pointer } = this;
     return engine.packed.get(engine.storageOf(b), `halves ${this.key}`, () => {
-      const storage = new Storage(engine.heap, 2 * this.bytes);
+      const storage = engine.block(2 * this.bytes);
       for (let at = 0; at < this.bytes; at += this.matrixBytes) {
         engine.wasm.splitPairs(pointer + at, this.matrixBytes, storage.pointer + 2 * at);
       }
@@ -136,11 +147,10 @@ export class PackedWeights implements Derived, Panels {
    * positive weights sum to P and negative ones to −N, it is at most hi·P − lo·N, where `hi` meets all
    * of the former and `lo` all of the latter, and at least lo·P − hi·N, once lo ≤ 0 ≤ hi.
    */
-  private isShort(a: Interval, b: SimdTensor, bias: SimdTensor | undefined): boolean {
+  private isShort(a: Interval, columns: ColumnSums, bias: SimdTensor | undefined): boolean {
     const { engine } = this;
     const { n, matrices } = this.layout;
     const [lo, hi] = [Math.min(a.lo, 0), Math.max(a.hi, 0)];
-    const columns = this.columnSums(b);
     const sums = new Float64Array(engine.heap.u8.buffer, columns.pointer, columns.bytes / 8);
     const biases = bias === undefined ? [0] : engine.hostView(bias).data;
     for (let matrix = 0; matrix < matrices; matrix++) {
@@ -160,14 +170,14 @@ export class PackedWeights implements Derived, Panels {
   private columnSums(b: SimdTensor): ColumnSums {
     const { engine } = this;
     return engine.packed.get(engine.storageOf(b), `columns ${this.key}`, () => {
-      const storage = new Storage(engine.heap, this.columns * 16);
+      const storage = engine.block(this.columns * 16);
       engine.wasm.columnSums(this.pointer, this.layout.k, this.columns, storage.pointer);
       const { pointer, bytes } = storage;
       return { pointer, bytes, dispose: () => storage.release() };
     });
   }
 
-  private runs(aMagnitude: number): SumsPlan {
+  private runs(aMagnitude: number, b: SimdTensor): SumsPlan {
     // Rounded up, so that bounds found by looking at activations do not each get a plan.
     let a = 1;
     while (a < aMagnitude) a *= 2;
@@ -175,14 +185,18 @@ export class PackedWeights implements Derived, Panels {
     if (plan === undefined) {
       const limit = Math.floor(INT32_MAX / a);
       const { engine, columns, layout } = this;
-      const storage = new Storage(engine.heap, columns >> 1);
-      const least = engine.wasm.planRuns(this.pointer, layout.k, columns, limit, storage.pointer);
-      if (least < SHORT_RUN) {
+      const storage = engine.block(columns >> 1);
+      const { pointer } = storage;
+      const short = engine.choose(
+        [b],
+        () => engine.wasm.planRuns(this.pointer, layout.k, columns, limit, pointer) < SHORT_RUN,
+      );
+      if (short) {
         storage.release();
         plan = SPLIT;
       } else {
         this.lengths.push(storage);
-        plan = { sums: SUMS.runs, runs: storage.pointer };
+        plan = { sums: SUMS.runs, runs: pointer };
       }
       this.runPlans.set(a, plan);
     }

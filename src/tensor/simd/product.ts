@@ -1,4 +1,5 @@
 import { DTYPE_INFO } from "../../core/dtype.js";
+import { elementCount } from "../../core/shape.js";
 import type { Block } from "./blocks.js";
 import { forEachBlock } from "./blocks.js";
 import type { Engine } from "./engine.js";
@@ -21,6 +22,7 @@ const CHUNK = 2048;
 export function multiply(engine: Engine, pending: Pending): Storage | undefined {
   const { base, bias, rescale, table } = pending;
   const { a, b, attributes, shape } = base as MulWide;
+  if (elementCount(shape) === 0) return engine.allocate(dtypeOf(pending), shape);
   const { accumulator } = attributes;
   const most = accumulator === "i32" ? 0x7fffffff : Number(1n << 62n);
   const product = magnitude(a.interval) * magnitude(b.interval);
@@ -38,15 +40,7 @@ export function multiply(engine: Engine, pending: Pending): Storage | undefined 
   const narrow = products + chunk * 8;
   const parameters = plain
     ? undefined
-    : channelParameters(
-        engine,
-        engine.storageOf(b),
-        pending,
-        accumulator === "i64",
-        channels,
-        accumulator,
-        sum,
-      );
+    : channelParameters(engine, pending, accumulator === "i64", channels, accumulator, sum);
   const dtype = dtypeOf(pending);
   const out = engine.allocate(dtype, shape);
   if (parameters !== undefined) {

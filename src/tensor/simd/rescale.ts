@@ -76,8 +76,7 @@ export function rescaleStored(
   if (lays.every((lay) => lay === "scalar" || lay === "last") && isParameter(m) && isParameter(s)) {
     const result = engine.make(output.dtype, x.shape, interval(output.lo, output.hi));
     const steps = { rescale: { multiplier, shift, output } };
-    const owner = engine.storageOf(m);
-    const parameters = channelParameters(engine, owner, steps, false, columns, width, most);
+    const parameters = channelParameters(engine, steps, false, columns, width, most);
     writeSteps(engine, engine.arguments, steps, parameters, "i32", most);
     const rows = x.count / columns;
     engine.wasm.rescale(engine.arguments, code, source, rows, columns, engine.addressOf(result));
@@ -86,28 +85,31 @@ export function rescaleStored(
   }
   if (columns > 1 && lays.every((lay) => lay === "scalar" || lay === "row")) {
     const result = engine.make(output.dtype, x.shape, interval(output.lo, output.hi));
-    const multipliers = engine.hostView(m).data;
-    const shifts = engine.hostView(s).data;
     const resultBytes = columns * DTYPE_INFO[output.dtype].bytes;
     const target = engine.addressOf(result);
-    for (let row = 0; row < x.count / columns; row++) {
-      writeScalar(
-        engine,
-        Number(multipliers[m.count === 1 ? 0 : row]),
-        Number(shifts[s.count === 1 ? 0 : row]),
-        output,
-        width,
-        most,
-      );
-      engine.wasm.rescale(
-        engine.arguments,
-        code,
-        source + row * columns * bytes,
-        1,
-        columns,
-        target + row * resultBytes,
-      );
-    }
+    for (const parameter of [m, s]) engine.storageOf(parameter);
+    engine.perform(() => {
+      const multipliers = engine.hostView(m).data;
+      const shifts = engine.hostView(s).data;
+      for (let row = 0; row < x.count / columns; row++) {
+        writeScalar(
+          engine,
+          Number(multipliers[m.count === 1 ? 0 : row]),
+          Number(shifts[s.count === 1 ? 0 : row]),
+          output,
+          width,
+          most,
+        );
+        engine.wasm.rescale(
+          engine.arguments,
+          code,
+          source + row * columns * bytes,
+          1,
+          columns,
+          target + row * resultBytes,
+        );
+      }
+    });
     return result;
   }
   const result = onHost(engine, "rescaleBy", x, m, s, output);

@@ -1,9 +1,14 @@
 import { roundUp } from "./allocator.js";
-import type { Heap } from "./heap.js";
 
 /** What was derived from a storage and goes when it goes: packed weights. */
 export interface Derived {
   dispose(): void;
+}
+
+/** Where blocks of memory come from and go to. */
+export interface Blocks {
+  allocate(bytes: number): number;
+  release(pointer: number): void;
 }
 
 let created = 0;
@@ -15,13 +20,14 @@ export class Storage {
   readonly pointer: number;
   readonly bytes: number;
   readonly derived = new Map<string, Derived>();
-  private readonly heap: Heap;
+  /** Whose block it is. */
+  readonly home: Blocks;
   private holders = 1;
 
-  constructor(heap: Heap, bytes: number) {
-    this.heap = heap;
+  constructor(home: Blocks, bytes: number) {
+    this.home = home;
     this.bytes = bytes;
-    this.pointer = heap.allocate(bytes);
+    this.pointer = home.allocate(bytes);
   }
 
   /** What it takes of the memory. */
@@ -37,6 +43,6 @@ export class Storage {
   release(): void {
     if (--this.holders > 0) return;
     for (const item of this.derived.values()) item.dispose();
-    this.heap.release(this.pointer);
+    this.home.release(this.pointer);
   }
 }

@@ -1,14 +1,15 @@
 import { DTYPE_INFO } from "../../core/dtype.js";
 import type { Engine } from "./engine.js";
 import type { Interval } from "./interval.js";
-import { interval, magnitude } from "./interval.js";
+import { clamped, interval, magnitude } from "./interval.js";
 import { REDUCE } from "./kernels.js";
 import type { PendingTable, SimdTensor } from "./tensor.js";
 
 /** The tightest bounds of a tensor's values, found by looking once. */
 export function boundsOf(engine: Engine, x: SimdTensor): Interval {
-  if (!x.scanned && x.count > 0) {
-    x.interval = scan(engine, x);
+  // Of a run that is recorded, only what holds for all inputs is of use.
+  if (!x.scanned && x.count > 0 && engine.recorder?.isOwn(x) !== true) {
+    x.interval = engine.choose([], () => scan(engine, x));
     x.scanned = true;
   }
   return x.interval;
@@ -28,7 +29,16 @@ function scan(engine: Engine, x: SimdTensor): Interval {
 export function isWithin(engine: Engine, x: SimdTensor, lo: bigint, hi: bigint): boolean {
   if (x.count === 0) return true;
   if (x.interval.lo >= lo && x.interval.hi <= hi) return true;
-  const bounds = boundsOf(engine, x);
+  if (engine.recorder?.isOwn(x) === true) {
+    engine.storageOf(x);
+    const holds = engine.choose([x], () => look(engine, x, lo, hi, scan(engine, x)));
+    if (holds) x.interval = clamped(x.interval, interval(lo, hi));
+    return holds;
+  }
+  return engine.choose([], () => look(engine, x, lo, hi, boundsOf(engine, x)));
+}
+
+function look(engine: Engine, x: SimdTensor, lo: bigint, hi: bigint, bounds: Interval): boolean {
   if (bounds.lo >= lo && bounds.hi <= hi) return true;
   const { data } = engine.hostView(x);
   // Bounds beyond 2^53 are not exact: there, look again.

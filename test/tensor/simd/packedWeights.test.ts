@@ -23,7 +23,8 @@ function tensor(dtype: Dtype, shape: Shape, values: readonly (number | bigint)[]
     if (data instanceof BigInt64Array) data[i] = BigInt(value);
     else data[i] = Number(value);
   });
-  const x = engine.fromHost({ dtype, shape, data, refs: 1 });
+  const x = engine.make(dtype, shape);
+  engine.fill(x, { dtype, shape, data, refs: 1 });
   boundsOf(engine, x);
   return x;
 }

@@ -290,6 +290,62 @@ const general = epilogue({
   shift: put(Int8Array, 64, 32, 50),
   type: I16,
 });
+/** Full multipliers with shifts around 46: no common one, but a common part. */
+function spread(source, bits) {
+  const multipliers = Array.from({ length: 64 }, () => random(2 ** 30, 2 ** 31 - 1) | 1);
+  const shifts = multipliers.map(() => random(44, 48));
+  const { halves, factors, common, ...own } = d.spreadShifts(multipliers, shifts, source, bits);
+  const store = (array) => {
+    const at = alloc(array.byteLength);
+    new Uint8Array(memory.buffer, at, array.byteLength).set(new Uint8Array(array.buffer));
+    return at;
+  };
+  return epilogue({
+    multiplier: store(own.multipliers),
+    shift: store(own.shifts),
+    spreadHalf: store(halves),
+    spreadFactor: store(factors),
+    spreadShift: common,
+    bits,
+    type: I16,
+  });
+}
+const [spreadI32, spreadI64] = [spread("i32", 31), spread("i64", 40)];
+const smallSums = epilogue({
+  multiplier: put(Int32Array, 64, 1, 65535),
+  uniformShift: 42,
+  bits: 40,
+  type: I16,
+});
+const divisor = alloc(8);
+view.setBigInt64(divisor, 1000003n, true);
+const count = alloc(8);
+view.setBigInt64(count, 20n, true);
+/** A weighted sum of two operands of `source`: factors of about a half, in 30 bits. */
+function weighted(source, at) {
+  const args = alloc(d.WEIGHTED_SUM_BYTES);
+  d.writeWeightedSum(view, args, {
+    zeroPoint: 0n,
+    lo: source === I16 ? -32768n : -(2n ** 30n),
+    hi: source === I16 ? 32767n : 2n ** 30n - 1n,
+    most: source === I16 ? 2n ** 46n : 2n ** 61n,
+    aMultiplier: 438448091,
+    bMultiplier: 635293775,
+    shift: 30,
+    aType: source,
+    a: at,
+    aRow: 0,
+    aStep: 1,
+    bType: source,
+    b: at,
+    bRow: 0,
+    bStep: 1,
+    type: source,
+    dst: out,
+    cols: N,
+  });
+  return () => kernels.rescaleAdd(args, 0, 1, 0, N);
+}
 const poolWindow = alloc(d.WINDOW_BYTES);
 d.writeWindow(view, poolWindow, {
   height: 32,
@@ -325,12 +381,54 @@ report(
       N,
     ],
     [
-      "rescale i32 → i16, mixed shifts",
+      "rescale i64 → i16, per channel, known to be small",
+      () => kernels.rescale(smallSums, I64, sources.i64, N / 64, 64, out),
+      N,
+    ],
+    [
+      "rescale i32 → i16, shifts that differ",
+      () => kernels.rescale(spreadI32, I32, sources.i32, N / 64, 64, out),
+      N,
+    ],
+    [
+      "rescale i64 → i16, shifts that differ",
+      () => kernels.rescale(spreadI64, I64, sources.i64, N / 64, 64, out),
+      N,
+    ],
+    [
+      "rescale i32 → i16, one by one",
       () => kernels.rescale(general, I32, sources.i32, N / 64, 64, out),
       N,
     ],
     ["add i16", () => kernels.binary(0, I16, sources.i16, 0, 1, sources.i32, 0, 1, out, 1, N), N],
     ["mul i32", () => kernels.binary(2, I32, sources.i32, 0, 1, sources.i32, 0, 1, out, 1, N), N],
+    ["weighted sum of i16", weighted(I16, sources.i16), N],
+    ["weighted sum of i32", weighted(I32, sources.i32), N],
+    [
+      "mul.wide i16 · i16 → i32",
+      () => kernels.mulWide(I32, I16, sources.i16, 0, 1, I16, sources.i16, 0, 1, out, 1, N),
+      N,
+    ],
+    [
+      "mul.wide i32 · i32 → i64",
+      () => kernels.mulWide(I64, I32, sources.i32, 0, 1, I32, sources.i32, 0, 1, out, 1, N),
+      N,
+    ],
+    [
+      "div.floor i64 by one divisor",
+      () => kernels.binary(8, I64, sources.i64, 0, 1, divisor, 0, 0, out, 1, N),
+      N,
+    ],
+    [
+      "shl i64 by one count",
+      () => kernels.binary(12, I64, sources.i64, 0, 1, count, 0, 0, out, 1, N),
+      N,
+    ],
+    [
+      "sum of rows of 64 i64",
+      () => kernels.reduce(0, I64, I64, sources.i64, N / 64, 64, 1, out),
+      N,
+    ],
     [
       "max pool 3×3 of i16, per tap",
       () => kernels.pool(0, I16, 0, poolWindow, sources.i16, out, 0, 30),
@@ -355,4 +453,5 @@ report(
     ],
   ],
   "ns",
+  6,
 );

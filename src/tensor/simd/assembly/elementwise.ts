@@ -98,12 +98,6 @@ function opLanes<T>(op: i32, x: v128, y: v128): v128 {
   }
 }
 
-/** Whether `opLanes` knows it. */
-@inline
-function hasLanes<T>(op: i32): bool {
-  return op <= XOR && (sizeof<T>() < 8 || op != MUL);
-}
-
 /** Lanes shifted by a count that is less than their bits. */
 @inline
 function shiftLanes<T>(op: i32, x: v128, count: i32, least: v128, most: v128): v128 {
@@ -196,13 +190,13 @@ function rowsOf<T>(
   const aNext: usize = aStep ? sizeof<T>() : 0, bNext: usize = bStep ? sizeof<T>() : 0;
   for (; rows > 0; --rows, a += aRow, b += bRow) {
     let x = a, y = b, c = cols;
-    if (!hasLanes<T>(op) && aNext && !bNext) {
+    if (op >= DIV_FLOOR && aNext && !bNext) {
       const done = scalarRun<T>(op, x, <i64>load<T>(b), dst, c);
       c -= done;
       x += <usize>done * sizeof<T>();
       dst += <usize>done * sizeof<T>();
     }
-    if (hasLanes<T>(op)) {
+    if (op <= XOR && (sizeof<T>() < 8 || op != MUL)) {
       const x0 = v128.splat<T>(load<T>(a)), y0 = v128.splat<T>(load<T>(b));
       for (; c >= lanes; c -= lanes, x += aNext * lanes, y += bNext * lanes, dst += 16) {
         v128.store(dst, opLanes<T>(op, aNext ? v128.load(x) : x0, bNext ? v128.load(y) : y0));

@@ -87,7 +87,7 @@ export function single(
   name,
   imm,
   operands,
-  { constants = [], clauses = ["#meaning"], ...rest } = {},
+  { constants = [], clauses = ["#meaning", "#results"], ...rest } = {},
 ) {
   const module = singleModule(op, imm, operands, constants);
   const inputs = operands.filter((_, i) => !constants.includes(i));

@@ -61,7 +61,7 @@ function each(ops, cases) {
 export async function* vectorFiles() {
   for (const op of Object.keys(OPS)) {
     const cases = CASES[op] ?? elementwise(op);
-    if (cases === undefined) continue;
+    if (cases === undefined) throw new RangeError(`no cases of ${op}: see CONTRIBUTING.md`);
     const file = new VectorFile(`instructions/${op}`, `\`${op}\``, `instructions/${op}.md`);
     cases(file);
     yield file;

@@ -25,7 +25,7 @@ function operand(random, dtype, shape, bits) {
 }
 const filled = (dtype, shape, value) => ({ dtype, shape, values: new Array(shape.reduce((p, d) => p * d, 1)).fill(value) }); // prettier-ignore
 
-const SHAPE = { clauses: ["#shapes", "#meaning"] };
+const SHAPE = { clauses: ["#shapes", "#results", "#meaning"] };
 const RANGE = { trap: "OperandRange", clauses: ["#traps", "README.md#numerics", "execution.md#one-instruction"] }; // prettier-ignore
 const BOUND = { trap: "AccumulatorBound", clauses: ["#traps", "README.md#numerics"] };
 const MISFIT = { trap: "ShapeMismatch", clauses: ["#traps", "#shapes"] };
@@ -209,6 +209,7 @@ export function mulWide(file) {
       ["row", [2, 3], [3]],
       ["both", [4, 1, 3], [2, 1]],
       ["empty", [0], [1]],
+      ["all-empty", [2, 0], [0]],
       ["rank-8", [1, 2, 1, 1, 2, 1, 1, 2], [2, 1, 1]],
     ]) {
       named(`broadcast/${name}`, [random.tensor(a, left), random.tensor(b, right)], SHAPE);

@@ -197,6 +197,7 @@ function selects(file) {
       ["scalar-condition", [], [4], [1]],
       ["three-ways", [2, 1, 1], [3, 1], [4]],
       ["empty", [0], [1], []],
+      ["all-empty", [2, 0], [0], [1, 0]],
       ["rank-8", [1, 1, 1, 1, 1, 1, 1, 2], [2, 1, 1, 1, 1, 1, 2, 1], [1]],
     ]) {
       named(`broadcast/${name}`, shapes, { clauses: ["#shapes"] });

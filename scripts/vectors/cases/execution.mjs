@@ -4,7 +4,7 @@ import { hex, sha256 } from "../hashes.mjs";
 import { moduleOf } from "../moduleBytes.mjs";
 import { END, constant, ins, local, moduleOfBody, single } from "../single.mjs";
 import { wire } from "../vectorFile.mjs";
-import { INTEGERS, Random, bytesOf, info, scalar, tensor } from "../tensors.mjs";
+import { INTEGERS, Random, info, scalar, tensor } from "../tensors.mjs";
 
 const ORDER = ["execution.md#one-instruction", "execution.md#traps"];
 const LIMITS = ["execution.md#limits-of-a-run", "execution.md#traps"];
@@ -319,5 +319,3 @@ export function reals(file) {
     file.refuse(`nan/${dtype}/float32`, [...REALS, ...PHASES], "input", "NotANumber", moduleWith(dtype, plain), { inputs: [{ ...rest, float32: floats32([NaN, float64.length]) }] }); // prettier-ignore
   }
 }
-
-export { bytesOf, floats };

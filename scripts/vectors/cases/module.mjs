@@ -388,9 +388,10 @@ export function validity(file) {
   const refuse = (name, code, module, clauses = MODULE) => file.refuse(name, clauses, "invalid", code, module); // prettier-ignore
   const [entry] = base.configuration.entries;
   const withEntry = (more) => change({ entries: [{ ...entry, ...more }], aggregations: [] });
-  refuse("gas-version/0", "Version", change({ gasVersion: 0 }));
-  refuse("gas-version/2", "Version", change({ gasVersion: 2 }));
-  refuse("feature", "Version", change({ features: ["teleport"] }));
+  const VERSIONS = [...MODULE, "versioning.md#version-numbers"];
+  refuse("gas-version/0", "Version", change({ gasVersion: 0 }), VERSIONS);
+  refuse("gas-version/2", "Version", change({ gasVersion: 2 }), VERSIONS);
+  refuse("feature", "Version", change({ features: ["teleport"] }), VERSIONS);
   refuse("entry/function", "Index", withEntry({ function: 1 }));
   refuse("entry/input-missing", "Signature", withEntry({ inputs: [] }));
   refuse("entry/input-more", "Signature", withEntry({ inputs: [port("x"), port("z")] }));

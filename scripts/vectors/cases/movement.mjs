@@ -2,7 +2,7 @@
 import { broken, moduleOfBody, ins, local, resources, single } from "../single.mjs";
 import { ALL, Random, edges, info, tensor } from "../tensors.mjs";
 
-const SHAPE = { clauses: ["#shapes", "#meaning"] };
+const SHAPE = { clauses: ["#shapes", "#results", "#meaning"] };
 const MISFIT = { trap: "ShapeMismatch", clauses: ["#traps", "#shapes"] };
 const EIGHT = [1, 2, 1, 2, 1, 3, 1, 2];
 const dims = (...values) => tensor("i64", values);

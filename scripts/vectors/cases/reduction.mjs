@@ -3,7 +3,7 @@ import { OPS } from "../../../dist/opcodes/index.js";
 import { broken, resources, single } from "../single.mjs";
 import { Random, edges, info, tensor } from "../tensors.mjs";
 
-const SHAPE = { clauses: ["#shapes", "#meaning"] };
+const SHAPE = { clauses: ["#shapes", "#results", "#meaning"] };
 const TIES = { clauses: ["#meaning", "execution.md#values"] };
 const MISFIT = { trap: "ShapeMismatch", clauses: ["#traps", "#shapes"] };
 

@@ -3,7 +3,7 @@ import { broken, resources, single } from "../single.mjs";
 import { ALL, INTEGERS, Random, edges, info, tensor } from "../tensors.mjs";
 
 const ROUNDING = { clauses: ["#meaning", "README.md#numerics", "execution.md#values"] };
-const SHAPE = { clauses: ["#shapes"] };
+const SHAPE = { clauses: ["#shapes", "#results"] };
 const MISFIT = { trap: "ShapeMismatch", clauses: ["#traps", "#shapes"] };
 
 const all = (dtype) => ({ dtype, zeroPoint: 0n, lo: info(dtype).min, hi: info(dtype).max });
@@ -81,6 +81,7 @@ export function rescaleBy(file) {
       named(`${tag}/interval`, { dtype: to, zeroPoint: 2n, lo: 1n, hi: 9n }, [random.tensor(from, [12]), tensor("i32", [3]), tensor("i8", [2])], ROUNDING); // prettier-ignore
       named(`${tag}/shape/elements`, imm, [random.tensor(from, [2, 3]), factors([2, 3]), shifts([2, 1])], SHAPE); // prettier-ignore
       named(`${tag}/shape/scalar`, imm, [random.tensor(from, []), factors([]), shifts([])], SHAPE);
+      named(`${tag}/shape/all-empty`, imm, [random.tensor(from, [0]), factors([0]), shifts([0])], SHAPE); // prettier-ignore
       named(`${tag}/shape/empty`, imm, [random.tensor(from, [0, 3]), factors([3]), shifts([1])], SHAPE); // prettier-ignore
       const misfit = (name, x, m, s) => named(`${tag}/misfit/${name}`, imm, [random.tensor(from, x), factors(m), shifts(s)], MISFIT); // prettier-ignore
       misfit("multiplier", [2, 3], [2], [1]);
@@ -112,6 +113,7 @@ export function rescaleAdd(file) {
         if (a === b) {
           named(`${tag}/broadcast/column`, imm, [random.tensor(a, [2, 3]), random.tensor(b, [2, 1])], SHAPE); // prettier-ignore
           named(`${tag}/broadcast/scalars`, imm, [random.tensor(a, []), random.tensor(b, [])], SHAPE); // prettier-ignore
+          named(`${tag}/broadcast/all-empty`, imm, [random.tensor(a, [0]), random.tensor(b, [0])], SHAPE); // prettier-ignore
           named(`${tag}/broadcast/empty`, imm, [random.tensor(a, [0, 2]), random.tensor(b, [1])], SHAPE); // prettier-ignore
         }
         named(`${tag}/misfit`, imm, [random.tensor(a, [2]), random.tensor(b, [3])], MISFIT);

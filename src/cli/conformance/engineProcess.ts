@@ -9,6 +9,8 @@ import { HostError } from "../../core/errors.js";
 
 /** More than this in one line is no answer. */
 const MAX_LINE = 1 << 28;
+/** For an engine to start, however little a vector may take. */
+const START_MS = 10_000;
 /** What is kept of what the engine says to people. */
 const MAX_ERROR_TEXT = 2_000;
 
@@ -58,7 +60,7 @@ class EngineProcess implements Engine {
   async start(): Promise<string | undefined> {
     this.#spawn();
     const hello: HelloRequest = { id: 0, op: "hello", protocol: VECTOR_FORMAT };
-    const reply = await this.#exchange(hello);
+    const reply = await this.#exchange(hello, Math.max(this.#timeoutMs, START_MS));
     if ("problem" in reply) return reply.problem;
     const { status, engine } = reply.reply;
     if (status !== "ready" || typeof engine !== "string") {
@@ -76,7 +78,7 @@ class EngineProcess implements Engine {
         return { outcome: "crashed", problem: `it does not start again: ${problem}` };
       }
     }
-    const reply = await this.#exchange(request);
+    const reply = await this.#exchange(request, this.#timeoutMs);
     const failure = "problem" in reply ? reply : checkAnswer(reply.reply);
     if (failure === undefined) return (reply as { reply: Reply }).reply as unknown as Answer;
     // Whatever it says later would be taken for the answer to the next request.
@@ -149,10 +151,11 @@ class EngineProcess implements Engine {
 
   async #exchange(
     request: HelloRequest | RunRequest,
+    timeoutMs: number,
   ): Promise<{ readonly reply: Reply } | NoAnswer> {
     this.#child!.stdin.write(`${JSON.stringify(request)}\n`);
-    if (!(await this.#lineThere())) {
-      const problem = `no answer within ${String(this.#timeoutMs / 1000)} s`;
+    if (!(await this.#lineThere(timeoutMs))) {
+      const problem = `no answer within ${String(timeoutMs / 1000)} s`;
       return { outcome: "timed out", problem };
     }
     const line = this.#lines.shift();
@@ -168,7 +171,7 @@ class EngineProcess implements Engine {
   }
 
   /** Waits for a line or the end of the child; false when the time is up. */
-  #lineThere(): Promise<boolean> {
+  #lineThere(timeoutMs: number): Promise<boolean> {
     if (this.#lines.length > 0 || this.#ended !== undefined) return Promise.resolve(true);
     return new Promise((resolve) => {
       const settle = (there: boolean): void => {
@@ -176,7 +179,7 @@ class EngineProcess implements Engine {
         this.#wake = undefined;
         resolve(there);
       };
-      const timer = setTimeout(() => settle(false), this.#timeoutMs);
+      const timer = setTimeout(() => settle(false), timeoutMs);
       this.#wake = () => settle(true);
     });
   }

@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { parseCalibration } from "../dist/analysis/calibrationFile.js";
 import { compile } from "../dist/compiler/compile.js";
-import { toHex } from "../dist/module/hash.js";
+import { toHex } from "../dist/module/hex.js";
 import { sha256 } from "../dist/module/sha256.js";
 
 const DEMO = fileURLToPath(new URL("../examples/models/digits.onnx", import.meta.url));

@@ -7,12 +7,11 @@ import { intAttribute, subgraphs } from "../compiler/graph.js";
 import { importModel } from "../compiler/importModel.js";
 import { optimise } from "../compiler/optimise.js";
 import { InputError } from "../core/errors.js";
-import { toHex } from "../module/hash.js";
+import { toHex } from "../module/hex.js";
 import { sha256 } from "../module/sha256.js";
 import { FloatObserver } from "./floatObserver.js";
 import type { NamedArrays } from "./floatModel.js";
 import { fitSample, withPins } from "./modelSample.js";
-import { selfContained } from "./selfContained.js";
 import { TensorStatistics } from "./tensorStatistics.js";
 
 /** The same options as for compiling: the values of the graph that is lowered are measured. */
@@ -41,15 +40,15 @@ export async function calibrate(
   samples: AsyncIterable<NamedArrays> | Iterable<NamedArrays>,
   options: CalibrateOptions = {},
 ): Promise<Calibration> {
-  const complete = selfContained(model, options.externalData);
-  const { dims: given = {}, pins = {} } = options;
-  const { inputs } = describeModel(complete, { dims: given });
-  const lowered = optimise(importModel(complete, { dims: given, pins }));
+  const { dims: given = {}, pins = {}, externalData } = options;
+  const source = externalData === undefined ? {} : { externalData };
+  const { inputs } = describeModel(model, { ...source, dims: given });
+  const lowered = optimise(importModel(model, { ...source, dims: given, pins }));
   const dims: Record<string, number> = { ...given };
   const statistics = new Map<string, TensorStatistics>();
   const summed = summedAxes(lowered);
 
-  const observer = new FloatObserver(complete, lowered, dims, (name, data, shape) => {
+  const observer = new FloatObserver(model, source, lowered, dims, (name, data, shape) => {
     let of = statistics.get(name);
     if (of === undefined) statistics.set(name, (of = new TensorStatistics(summed.get(name))));
     of.add(data, shape);

@@ -4,14 +4,13 @@ import { prepare } from "../compiler/compile.js";
 import { describeModel } from "../compiler/describe.js";
 import type { Plan, WeightReport } from "../compiler/plan.js";
 import { InputError } from "../core/errors.js";
-import { toHex } from "../module/hash.js";
+import { toHex } from "../module/hex.js";
 import { sha256 } from "../module/sha256.js";
 import type { Instance } from "../vm/instance.js";
 import { runFixed } from "./compare.js";
 import type { NamedArrays } from "./floatModel.js";
 import { fitSample, isReal, withPins } from "./modelSample.js";
 import { ReferenceModel } from "./referenceModel.js";
-import { selfContained } from "./selfContained.js";
 
 /** What is to be reached, and how a trial is compiled and run. */
 export interface ChoosePlanOptions extends Omit<CompileOptions, "plan" | "precision" | "observe"> {
@@ -193,9 +192,10 @@ class Bench {
     options: ChoosePlanOptions,
   ): Promise<Bench> {
     const { pins = {}, dims = {} } = options;
-    const complete = selfContained(model, options.externalData);
-    const { inputs } = describeModel(complete, { dims });
-    const float = new ReferenceModel(complete, pins);
+    const { externalData } = options;
+    const source = externalData === undefined ? {} : { externalData };
+    const { inputs } = describeModel(model, { ...source, dims });
+    const float = new ReferenceModel(model, source, pins);
     const measured: Measured[] = [];
     try {
       for await (const sample of samples) {

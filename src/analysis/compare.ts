@@ -9,7 +9,6 @@ import type { OutputTensor } from "../vm/outputTensor.js";
 import type { NamedArrays } from "./floatModel.js";
 import { ReferenceModel } from "./referenceModel.js";
 import { fitSample, isReal, withPins } from "./modelSample.js";
-import { selfContained } from "./selfContained.js";
 
 /** How near the fixed-point values of one output are to the float ones. */
 export interface Accuracy {
@@ -67,12 +66,13 @@ export async function compare(
   options: CompareOptions = {},
 ): Promise<Comparison> {
   const pins = options.pins ?? {};
-  const complete = selfContained(model, options.externalData);
-  const { inputs, outputs } = describeModel(complete);
+  const { externalData } = options;
+  const source = externalData === undefined ? {} : { externalData };
+  const { inputs, outputs } = describeModel(model, source);
   const results = new Map(
     outputs.map(({ name }) => [name, [] as (Accuracy & { notFinite: number })[]]),
   );
-  const floatModel = new ReferenceModel(complete, pins);
+  const floatModel = new ReferenceModel(model, source, pins);
   const clipped: Record<string, number> = {};
   let count = 0;
   try {

@@ -13,7 +13,6 @@ import { runFixed } from "./compare.js";
 import type { NamedArrays } from "./floatModel.js";
 import { FloatObserver } from "./floatObserver.js";
 import { fitSample, withPins } from "./modelSample.js";
-import { selfContained } from "./selfContained.js";
 
 /** How far one value of the model is off in fixed point, over all samples. */
 export interface LayerComparison {
@@ -67,13 +66,14 @@ export async function compareLayers(
 ): Promise<LayersComparison> {
   const { pins = {}, dims = {}, observe = "all" } = options;
   const compiled = compile(model, { ...options, observe });
-  const complete = selfContained(model, options.externalData);
-  const { inputs } = describeModel(complete, { dims });
-  const graph = optimise(importModel(complete, { dims, pins }));
+  const { externalData } = options;
+  const source = externalData === undefined ? {} : { externalData };
+  const { inputs } = describeModel(model, { ...source, dims });
+  const graph = optimise(importModel(model, { ...source, dims, pins }));
   const sizes = { ...dims };
   const errors = new Map<string, LayerError>();
   let fixed: Readonly<Record<string, OutputTensor>> = {};
-  const observer = new FloatObserver(complete, graph, sizes, (name, data, shape, inBody) => {
+  const observer = new FloatObserver(model, source, graph, sizes, (name, data, shape, inBody) => {
     const tensor = inBody || !Object.hasOwn(fixed, name) ? undefined : fixed[name];
     if (tensor?.scale === undefined || tensor.shape.join() !== shape.join()) return;
     let error = errors.get(name);

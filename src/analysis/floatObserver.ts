@@ -8,6 +8,8 @@ import { tensorOf } from "./hostTensors.js";
 import { isReal } from "./modelSample.js";
 import { beyondBoth, isBeyondRuntime } from "./referenceModel.js";
 import { observableNames, observedModels } from "./observedModels.js";
+import type { ModelSource } from "./selfContained.js";
+import { selfContained } from "./selfContained.js";
 
 type Reals = Float32Array | Float64Array;
 
@@ -25,6 +27,7 @@ export type RealMeasure = (
  */
 export class FloatObserver {
   readonly #model: Uint8Array;
+  readonly #source: ModelSource;
   readonly #graph: Graph;
   readonly #dims: Readonly<Record<string, number>>;
   readonly #measure: RealMeasure;
@@ -35,17 +38,18 @@ export class FloatObserver {
   #reason: string | undefined;
 
   /**
-   * @param model complete in its bytes
    * @param graph its normal form, as it is lowered
    * @param dims sizes of open dimensions, from the sample that is observed first
    */
   constructor(
     model: Uint8Array,
+    source: ModelSource,
     graph: Graph,
     dims: Readonly<Record<string, number>>,
     measure: RealMeasure,
   ) {
     this.#model = model;
+    this.#source = source;
     this.#graph = graph;
     this.#dims = dims;
     this.#measure = measure;
@@ -129,13 +133,14 @@ export class FloatObserver {
 
   async #open(): Promise<FloatModel[]> {
     if (this.#models !== undefined) return this.#models;
+    const complete = selfContained(this.#model, this.#source.externalData);
     const models: FloatModel[] = [];
     this.#models = models;
     // What only the sizes of this sample make constant is measured like the rest.
     const made = this.#graph.nodes.flatMap(({ outputs }) => outputs);
     const floats = made.filter((name) => isFloat(this.#graph.values.get(name)?.elementType));
     const options = { dims: this.#dims, also: new Set([...this.#kept, ...floats]) };
-    for (const { model } of observedModels(this.#model, options)) {
+    for (const { model } of observedModels(complete, options)) {
       // Unoptimised: nothing is fused away that is to be measured.
       models.push(await openFloatModel(model, { optimise: false }));
     }

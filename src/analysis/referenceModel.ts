@@ -5,6 +5,8 @@ import type { HostArray } from "../core/hostArray.js";
 import { evaluateGraph } from "./evaluateGraph.js";
 import type { FloatModel, NamedArrays } from "./floatModel.js";
 import { openFloatModel } from "./floatModel.js";
+import type { ModelSource } from "./selfContained.js";
+import { selfContained } from "./selfContained.js";
 import { hostArrayOf, tensorOf } from "./hostTensors.js";
 
 /** Whether an error says that onnxruntime cannot cope with a model. */
@@ -25,14 +27,19 @@ export function beyondBoth(reason: string, error: CompileError): InputError {
 /** The float model's outputs: from onnxruntime, or from the evaluator where that gives up. */
 export class ReferenceModel {
   readonly #model: Uint8Array;
+  readonly #source: ModelSource;
   readonly #pins: Readonly<Record<string, HostArray>>;
   #runtime: FloatModel | undefined;
   #graph: Graph | undefined;
   #reason: string | undefined;
 
-  /** @param model complete in its bytes */
-  constructor(model: Uint8Array, pins: Readonly<Record<string, HostArray>> = {}) {
+  constructor(
+    model: Uint8Array,
+    source: ModelSource,
+    pins: Readonly<Record<string, HostArray>> = {},
+  ) {
     this.#model = model;
+    this.#source = source;
     this.#pins = pins;
   }
 
@@ -45,7 +52,9 @@ export class ReferenceModel {
   async run(sample: NamedArrays): Promise<Map<string, HostArray>> {
     if (this.#reason === undefined) {
       try {
-        this.#runtime ??= await openFloatModel(this.#model);
+        this.#runtime ??= await openFloatModel(
+          selfContained(this.#model, this.#source.externalData),
+        );
         return await this.#runtime.run(sample);
       } catch (error) {
         if (!isBeyondRuntime(error)) throw error;
@@ -57,7 +66,10 @@ export class ReferenceModel {
 
   #evaluate(sample: NamedArrays, reason: string): Map<string, HostArray> {
     try {
-      const graph = (this.#graph ??= importModel(this.#model, { pins: this.#pins }));
+      const graph = (this.#graph ??= importModel(this.#model, {
+        ...this.#source,
+        pins: this.#pins,
+      }));
       const feeds = new Map<string, ConstantTensor>();
       for (const name of graph.inputs) {
         const array = sample.get(name);

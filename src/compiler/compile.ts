@@ -1,8 +1,8 @@
 import { CompileError, InternalError, InvalidError } from "../core/errors.js";
-import { encodeModule } from "../module/encode.js";
-import { toHex } from "../module/hash.js";
-import { chunkRoot } from "../module/merkle.js";
+import { encodeModule, filledGapBytes } from "../module/encode.js";
+import { toHex } from "../module/hex.js";
 import type { Dimension, Module, NamedDimension, Port, RealScale } from "../module/module.js";
+import type { ParameterSink } from "../module/parameterStore.js";
 import { sha256 } from "../module/sha256.js";
 import { validateModule } from "../module/validate.js";
 import { GAS_VERSION, ISA_VERSION } from "../opcodes/index.js";
@@ -59,6 +59,12 @@ export interface CompileOptions extends ImportOptions {
    * is found without; "" says that an output is no state.
    */
   readonly states?: States;
+  /**
+   * Takes the parameters of more than 64 KiB as they are made, by their roots, and gives them back
+   * when they are asked for: the module and its bytes then lack them, and no more than a few are
+   * in memory at once. `writeModule` puts the two together.
+   */
+  readonly parameters?: ParameterSink;
   /** Called now and then with the share of the work that is done, 0 to 1. */
   readonly onProgress?: (share: number) => void;
 }
@@ -72,6 +78,7 @@ export interface CompileReport {
   readonly instructions: number;
   readonly parameters: number;
   readonly parameterBytes: number;
+  /** Of the whole module, parameters that are apart included. */
   readonly moduleBytes: number;
   /** Values of the calibration that saturate in the chosen formats, over all tensors, at most. */
   readonly clippedValues: number;
@@ -87,7 +94,7 @@ export interface CompileReport {
 /** A module, and what is known of how it came about. */
 export interface CompileResult {
   readonly module: Module;
-  /** The module, encoded. */
+  /** The module, encoded; without the parameters that `CompileOptions.parameters` has taken. */
   readonly bytes: Uint8Array;
   readonly report: CompileReport;
   /** Name of the model node behind each instruction of the entry's function. */
@@ -139,7 +146,10 @@ function lowerGraph(
   plan: Plan | undefined,
 ): CompileResult {
   const profile = profileOf(plan?.precision ?? options.precision ?? "fx16");
-  const ctx = new LoweringContext(graph, options.calibration, profile, { plan });
+  const ctx = new LoweringContext(graph, options.calibration, profile, {
+    plan,
+    sink: options.parameters,
+  });
   for (const [output, input] of Object.entries(states))
     if (isFloat(ctx.elementTypeOf(input))) ctx.holdState(output, input);
   const dimensions = new Dimensions();
@@ -183,8 +193,10 @@ function lowerGraph(
       madeUpSamples: options.calibration.madeUp,
       instructions: emitted.function.body.length,
       parameters: emitted.parameters.length,
-      parameterBytes: emitted.parameters.reduce((sum, p) => sum + p.bytes.length, 0),
-      moduleBytes: bytes.length,
+      parameterBytes: emitted.parameters.reduce((sum, p) => sum + p.lengthBytes, 0),
+      moduleBytes: emitted.parameters
+        .filter(({ apart }) => apart)
+        .reduce((sum, { lengthBytes }) => sum + filledGapBytes(lengthBytes), bytes.length),
       clippedValues: ctx.reports.reduce((sum, tensor) => sum + tensor.clipped, 0),
       tensors: ctx.reports,
       states,
@@ -366,12 +378,12 @@ function assemble(
     },
     functions: [emitted.function],
     aggregation: [],
-    parameters: emitted.parameters.map(({ dtype, dims, bytes }) => ({
+    parameters: emitted.parameters.map(({ dtype, dims, root }) => ({
       dtype,
       shape: dims,
-      root: chunkRoot(bytes),
+      root,
     })),
-    parameterData: emitted.parameters.map(({ bytes }) => bytes),
+    parameterData: emitted.parameters.map(({ apart, bytes }) => (apart ? undefined : bytes())),
     provenance: graph.name === "" ? provenance : { ...provenance, graph: graph.name },
   };
 }

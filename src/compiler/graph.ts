@@ -86,7 +86,8 @@ export type TensorData =
   | readonly string[];
 
 /**
- * A constant, row-major. All floating types are held in a `Float64Array`, which holds them
+ * A constant, row-major. Reading `data` of a large one may take long (`lazyTensor.ts`): its size is
+ * `constantCount`. All floating types are held in a `Float64Array`, which holds them
  * exactly and keeps what passes compute from them (folded weights) unrounded, whatever
  * `elementType` says; integers are in the typed array of their name, those of 4 bits in that of 8;
  * `bool` is a `Uint8Array` of 0 and 1.
@@ -235,6 +236,11 @@ export function elementCount(shape: Shape): number | undefined {
   return count;
 }
 
+/** Number of elements of a constant, which need not be at hand for that. */
+export function constantCount({ dims }: ConstantTensor): number {
+  return dims.reduce((product, dim) => product * dim, 1);
+}
+
 /** A constant's elements as numbers (int64 saturates as in `clampToNumber`). */
 export function constantNumbers(constant: ConstantTensor): number[] {
   const { data } = constant;
@@ -246,9 +252,15 @@ export function constantNumbers(constant: ConstantTensor): number[] {
   return Array.from(data as ArrayLike<number>);
 }
 
+/** As `constantNumbers`; what is held in float64 is not copied and must not be changed. */
+export function realsOf(constant: ConstantTensor): Float64Array {
+  const { data } = constant;
+  return data instanceof Float64Array ? data : Float64Array.from(constantNumbers(constant));
+}
+
 /** @throws CompileError for NaN and infinities, which no scale reaches */
 export function finiteNumbers(constant: ConstantTensor, name: string): Float64Array {
-  const values = Float64Array.from(constantNumbers(constant));
+  const values = realsOf(constant);
   const bad = values.find((v) => v - v !== 0);
   if (bad === undefined) return values;
   throw new CompileError(

@@ -7,6 +7,7 @@ export type { Dim, ElementType } from "./graph.js";
 export type { ImportOptions } from "./importModel.js";
 export { importModel } from "./importModel.js";
 export type { ExternalData } from "./onnx/tensor.js";
+export type { ParameterSink, ParameterStore } from "../module/parameterStore.js";
 export type { Plan, WeightReport } from "./plan.js";
 export { planText } from "./plan.js";
 export type { States } from "./states.js";

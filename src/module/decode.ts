@@ -4,7 +4,11 @@ import type { Shape } from "../core/shape.js";
 import { chargedCount, formatShape, MAX_RANK } from "../core/shape.js";
 import { ISA_VERSION } from "../opcodes/index.js";
 import { readDtype, readInstruction, readTypes } from "./immediates.js";
+import type { ByteSource } from "./byteSource.js";
+import { toHex } from "./hex.js";
 import * as limits from "./limits.js";
+import type { ParameterStore } from "./parameterStore.js";
+import { CHUNK_BYTES } from "./merkle.js";
 import type {
   Configuration,
   Dimension,
@@ -38,6 +42,53 @@ export function decodeModule(bytes: Uint8Array): Module {
   if (!(bytes instanceof Uint8Array)) {
     throw new InputError("NotBytes", "a module is decoded from a Uint8Array");
   }
+  return decode(bytes, (reader) =>
+    reader.bin(0, limits.MAX_PARAMETER_BYTES, "the data of a parameter"),
+  );
+}
+
+/** The larger parameters of a module that is read by ranges: read again whenever they are asked for. */
+export interface ParameterRanges extends ParameterStore {
+  has(rootHex: string): boolean;
+}
+
+/**
+ * As `decodeModule`, of a module that may be too large for one array. Parameters of more than one
+ * chunk are left where they are: gaps in the module, which `parameters` fills when it is linked.
+ * @throws MalformedError as `decodeModule` does
+ * @throws HostError what the source throws
+ */
+export function decodeModuleFrom(source: ByteSource): {
+  readonly module: Module;
+  readonly parameters: ParameterRanges;
+} {
+  const ranges: { readonly start: number; readonly end: number; readonly index: number }[] = [];
+  const module = decode(source, (reader, index) => {
+    const start = reader.skipBin(0, limits.MAX_PARAMETER_BYTES, "the data of a parameter");
+    const end = reader.offset;
+    if (end - start <= CHUNK_BYTES) return source.read(start, end - start);
+    ranges.push({ start, end, index });
+    return undefined;
+  });
+  const byRoot = new Map(
+    ranges.map((range) => [toHex(module.parameters[range.index]!.root), range]),
+  );
+  return {
+    module,
+    parameters: {
+      has: (rootHex) => byRoot.has(rootHex),
+      get(rootHex) {
+        const range = byRoot.get(rootHex);
+        return range && source.read(range.start, range.end - range.start);
+      },
+    },
+  };
+}
+
+function decode(
+  bytes: Uint8Array | ByteSource,
+  data: (reader: Reader, index: number) => Uint8Array | undefined,
+): Module {
   const reader = new Reader(bytes);
   readSignature(bytes, reader);
   const part = <T>(what: string, read: (inner: Reader) => T): T => {
@@ -52,7 +103,12 @@ export function decodeModule(bytes: Uint8Array): Module {
   const functions = part("the code", (inner) => readFunctions(inner, budget));
   const aggregation = part("the aggregation code", (inner) => readFunctions(inner, budget));
   const parameters = part("the manifest", readManifest);
-  const parameterData = readData(reader, parameters.length);
+  const count = parameters.length;
+  const parameterData = reader.list(count, count, "the parameter data", (index) => {
+    if (!reader.peekArray()) return data(reader, index);
+    reader.array(0, 0, "absent parameter data");
+    return undefined;
+  });
   const provenance = readProvenance(reader);
   reader.end("the module");
   return { configuration, functions, aggregation, parameters, parameterData, provenance };
@@ -61,8 +117,10 @@ export function decodeModule(bytes: Uint8Array): Module {
 /** The header of the array of eight and the string "aivm". */
 const SIGNATURE = Uint8Array.of(0x98, 0xa4, 0x61, 0x69, 0x76, 0x6d);
 
-function readSignature(bytes: Uint8Array, reader: Reader): void {
-  if (!SIGNATURE.every((byte, i) => byte === bytes[i])) {
+function readSignature(bytes: Uint8Array | ByteSource, reader: Reader): void {
+  const length = Math.min(SIGNATURE.length, bytes.length);
+  const found = bytes instanceof Uint8Array ? bytes : bytes.read(0, length);
+  if (!SIGNATURE.every((byte, i) => byte === found[i])) {
     throw new MalformedError(
       "Signature",
       'these bytes are not an AIVM module: they do not begin with "aivm"',
@@ -283,15 +341,6 @@ function readManifest(reader: Reader): ParameterInfo[] {
       );
     }
     return { dtype, shape, root: reader.bin(32, 32, "the root of a parameter") };
-  });
-}
-
-function readData(reader: Reader, count: number): (Uint8Array | undefined)[] {
-  return reader.list(count, count, "the parameter data", () => {
-    if (!reader.peekArray())
-      return reader.bin(0, limits.MAX_PARAMETER_BYTES, "the data of a parameter");
-    reader.array(0, 0, "absent parameter data");
-    return undefined;
   });
 }
 

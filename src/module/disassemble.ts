@@ -2,7 +2,7 @@ import type { TensorType } from "../core/shape.js";
 import { formatShape } from "../core/shape.js";
 import type { Instruction } from "../opcodes/index.js";
 import type { AnyImmediates, BlockType } from "../opcodes/record.js";
-import { toHex } from "./hash.js";
+import { toHex } from "./hex.js";
 import type {
   Dimension,
   Module,

@@ -6,6 +6,8 @@ import { leafHash, merkleRoot } from "./merkle.js";
 import type { Module } from "./module.js";
 import { sha256 } from "./sha256.js";
 
+export { toHex } from "./hex.js";
+
 const domain = (name: string): Uint8Array => new TextEncoder().encode(`aivm:${name}:v1\0`);
 const TENSOR = domain("tensor");
 const TENSORS = domain("tensors");
@@ -51,9 +53,4 @@ export function moduleId(module: Module): Uint8Array {
     sha256(encodeFunctions(module.aggregation)),
     parameterRoot(module.parameters),
   );
-}
-
-/** Lower-case hexadecimal, as ids and roots are shown. */
-export function toHex(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }

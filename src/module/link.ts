@@ -1,18 +1,18 @@
 import { LinkError } from "../core/errors.js";
 import { byteLength } from "../core/shape.js";
-import { toHex } from "./hash.js";
-import { chunkRoot, equalBytes } from "./merkle.js";
+import { toHex } from "./hex.js";
+import { CHUNK_BYTES, chunkRoot, equalBytes } from "./merkle.js";
 import type { Module, ParameterInfo } from "./module.js";
-
-/** Where parameters come from that the module does not carry; a Map will do. */
-export interface ParameterStore {
-  /** Data with that root (64 lower-case hexadecimal digits), or undefined. */
-  get(rootHex: string): Uint8Array | undefined;
-}
+import type { ParameterStore } from "./parameterStore.js";
 
 /** A module whose parameters are all there and are what their roots say. */
 export interface LinkedModule extends Module {
-  readonly parameterData: readonly Uint8Array[];
+  /**
+   * Data of a parameter. What came from a store and has more than a chunk is not kept: it is
+   * fetched and checked again.
+   * @throws LinkError when the store has lost or changed it since it was linked
+   */
+  parameter(index: number): Uint8Array;
 }
 
 /**
@@ -28,7 +28,10 @@ export function linkParameters(module: Module, store?: ParameterStore): LinkedMo
       `the module has ${module.parameters.length} parameters and data or gaps for ${module.parameterData.length}`,
     );
   }
-  const parameterData = module.parameters.map((parameter, index) => {
+  // Weakly held: a store of files makes a new array each time, one in memory the same.
+  const checked = new WeakSet<Uint8Array>();
+  const fetched = (index: number): Uint8Array => {
+    const parameter = module.parameters[index]!;
     const rootHex = toHex(parameter.root);
     const name = `parameter ${index}`;
     const data = module.parameterData[index] ?? store?.get(rootHex);
@@ -36,15 +39,22 @@ export function linkParameters(module: Module, store?: ParameterStore): LinkedMo
       throw new LinkError(
         "MissingParameter",
         `${name} (root ${rootHex}) is neither in the module nor in the store`,
-        {
-          name,
-        },
+        { name },
       );
     }
-    checkParameter(parameter, data, name);
+    if (!checked.has(data)) checkParameter(parameter, data, name);
+    checked.add(data);
     return data;
+  };
+  const parameterData = module.parameterData.map((given, index) => {
+    const data = fetched(index);
+    return given !== undefined || data.length <= CHUNK_BYTES ? data : undefined;
   });
-  return { ...module, parameterData };
+  return {
+    ...module,
+    parameterData,
+    parameter: (index) => parameterData[index] ?? fetched(index),
+  };
 }
 
 function checkParameter(parameter: ParameterInfo, data: Uint8Array, name: string): void {

@@ -96,7 +96,7 @@ export interface Module {
   /** The aggregation code; empty where there is none. */
   readonly aggregation: readonly ModuleFunction[];
   readonly parameters: readonly ParameterInfo[];
-  /** Bytes of each parameter, or undefined where they travel apart. */
+  /** Bytes of each parameter, or undefined where they are apart: elsewhere, or left in the file. */
   readonly parameterData: readonly (Uint8Array | undefined)[];
   readonly provenance: Provenance;
 }

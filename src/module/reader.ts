@@ -1,4 +1,8 @@
 import { MalformedError } from "../core/errors.js";
+import type { ByteSource } from "./byteSource.js";
+
+/** What is read of a source at once. */
+const WINDOW_BYTES = 65_536;
 
 const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
@@ -10,16 +14,18 @@ const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
  * Each read takes `what`, the name of what is read, for messages. All throw MalformedError.
  */
 export class Reader {
-  readonly #bytes: Uint8Array;
-  readonly #view: DataView;
+  readonly #source: ByteSource | undefined;
+  /** The bytes that are at hand, and the offset of the first of them. */
+  #bytes = new Uint8Array();
+  #view = new DataView(this.#bytes.buffer);
+  #base = 0;
   #offset: number;
   readonly #end: number;
 
   /** Reads `bytes` from `start` to `end`; offsets in errors count from the start of `bytes`. */
-  constructor(bytes: Uint8Array, start = 0, end = bytes.length) {
-    // A plain view, so that what is handed out is one too (a Buffer's `slice` does not copy).
-    this.#bytes = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  constructor(bytes: Uint8Array | ByteSource, start = 0, end = bytes.length) {
+    this.#source = bytes instanceof Uint8Array ? undefined : bytes;
+    if (bytes instanceof Uint8Array) this.#hold(bytes, 0);
     this.#offset = start;
     this.#end = end;
   }
@@ -65,18 +71,24 @@ export class Reader {
     try {
       return UTF8.decode(this.#bytes.slice(start, start + length));
     } catch (cause) {
-      throw new MalformedError("Utf8", `${what} is not UTF-8`, { offset: start }, cause);
+      const place = { offset: this.#offset - length };
+      throw new MalformedError("Utf8", `${what} is not UTF-8`, place, cause);
     }
   }
 
   /** A byte string of `min` to `max` bytes: a view of the input. */
   bin(min: number, max: number, what: string): Uint8Array {
-    const start = this.skipBin(min, max, what);
-    return this.#bytes.subarray(start, this.#offset);
+    const length = this.#binLength(min, max, what);
+    const start = this.#take(length, what);
+    return this.#bytes.subarray(start, start + length);
   }
 
   /** Passes a byte string and gives the offset of its first byte; its end is then `offset`. */
   skipBin(min: number, max: number, what: string): number {
+    return this.#pass(this.#binLength(min, max, what), what);
+  }
+
+  #binLength(min: number, max: number, what: string): number {
     const offset = this.#offset;
     const tag = this.#u8(what);
     let length: number;
@@ -85,7 +97,7 @@ export class Reader {
     else if (tag === 0xc6) length = this.#length(4, 0x10000, offset, what);
     else throw unexpected(what, "a byte string", tag, offset);
     this.#checkLength(length, min, max, "bytes", what, offset);
-    return this.#take(length, what);
+    return length;
   }
 
   /** The header of an array of `min` to `max` elements; the elements are to be read next. */
@@ -115,7 +127,8 @@ export class Reader {
   /** Whether an array comes next. */
   peekArray(): boolean {
     if (this.#offset >= this.#end) return false;
-    const tag = this.#bytes[this.#offset]!;
+    const at = this.#at(this.#offset, 1);
+    const tag = this.#bytes[at]!;
     return (tag >= 0x90 && tag <= 0x9f) || tag === 0xdc || tag === 0xdd;
   }
 
@@ -143,13 +156,14 @@ export class Reader {
       case 0xce:
         return this.#length(4, 0x10000, offset, what);
       case 0xd0:
-        return this.#negative(this.#view.getInt8(this.#take(1, what)), -0x20, offset, what);
+        return this.#negative(this.#signed(1, what), -0x20, offset, what);
       case 0xd1:
-        return this.#negative(this.#view.getInt16(this.#take(2, what)), -0x80, offset, what);
+        return this.#negative(this.#signed(2, what), -0x80, offset, what);
       case 0xd2:
-        return this.#negative(this.#view.getInt32(this.#take(4, what)), -0x8000, offset, what);
+        return this.#negative(this.#signed(4, what), -0x8000, offset, what);
       case 0xd3: {
-        const value = this.#view.getBigInt64(this.#take(8, what));
+        const at = this.#take(8, what);
+        const value = this.#view.getBigInt64(at);
         if (value >= -0x80000000n && value <= 0xffffffffn) throw overlong(what, offset);
         return value;
       }
@@ -162,6 +176,12 @@ export class Reader {
       default:
         throw unexpected(what, "an integer", tag, offset);
     }
+  }
+
+  #signed(size: 1 | 2 | 4, what: string): number {
+    const at = this.#take(size, what);
+    if (size === 1) return this.#view.getInt8(at);
+    return size === 2 ? this.#view.getInt16(at) : this.#view.getInt32(at);
   }
 
   #negative(value: number, shorter: number, offset: number, what: string): number {
@@ -199,15 +219,37 @@ export class Reader {
   }
 
   #u8(what: string): number {
-    return this.#bytes[this.#take(1, what)]!;
+    const at = this.#take(1, what);
+    return this.#bytes[at]!;
   }
 
-  /** Moves past `length` bytes, which must be there, and gives where they start. */
+  /** Moves past `length` bytes, which must be there, and gives where in `#bytes` they start. */
   #take(length: number, what: string): number {
+    return this.#at(this.#pass(length, what), length);
+  }
+
+  /** Moves past `length` bytes, which must be there, and gives the offset of the first. */
+  #pass(length: number, what: string): number {
     const start = this.#offset;
     if (length > this.#end - start) throw this.#truncated(what, start);
     this.#offset = start + length;
     return start;
+  }
+
+  /** Where in `#bytes` the bytes at `offset` are, which lie before the end. */
+  #at(offset: number, length: number): number {
+    const at = offset - this.#base;
+    if (this.#source === undefined || (at >= 0 && at + length <= this.#bytes.length)) return at;
+    const most = Math.min(WINDOW_BYTES, this.#end - offset);
+    this.#hold(this.#source.read(offset, Math.max(length, most)), offset);
+    return 0;
+  }
+
+  #hold({ buffer, byteOffset, byteLength }: Uint8Array, base: number): void {
+    // A plain view, so that what is handed out is one too (a Buffer's `slice` does not copy).
+    this.#bytes = new Uint8Array(buffer as ArrayBuffer, byteOffset, byteLength);
+    this.#view = new DataView(buffer as ArrayBuffer, byteOffset, byteLength);
+    this.#base = base;
   }
 
   #truncated(what: string, offset: number): MalformedError {

@@ -28,12 +28,12 @@ export class Constants {
     this.#module = module;
   }
 
-  /** @throws HostError when the host has no memory for it */
+  /** @throws HostError when the host has no memory for it, LinkError when the store has lost it */
   parameter(index: number): Tensor {
     return (this.#parameters[index] ??= this.#hold(
       this.#module.parameters[index]!.dtype,
       this.#module.parameters[index]!.shape,
-      this.#module.parameterData[index]!,
+      this.#module.parameter(index),
     ));
   }
 

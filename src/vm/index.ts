@@ -2,7 +2,8 @@
 export * from "../core/errors.js";
 export type { Dtype, DtypeArrays, IntegerArray } from "../core/dtype.js";
 export type { Shape, TensorSpec } from "../core/shape.js";
-export type { LinkedModule, ParameterStore } from "../module/link.js";
+export type { LinkedModule } from "../module/link.js";
+export type { ParameterSink, ParameterStore } from "../module/parameterStore.js";
 export type * from "../tensor/backend.js";
 export type { AggregateOptions, AggregateRun } from "./aggregate.js";
 export type { FloatType } from "./dyadic.js";

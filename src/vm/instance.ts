@@ -1,5 +1,5 @@
 import { HostError, InputError } from "../core/errors.js";
-import type { ParameterStore } from "../module/link.js";
+import type { ParameterStore } from "../module/parameterStore.js";
 import type { Module } from "../module/module.js";
 import type { Backend } from "../tensor/backend.js";
 import type { AggregateOptions, AggregateRun } from "./aggregate.js";

@@ -1,6 +1,7 @@
 import { InputError } from "../core/errors.js";
 import type { Trap } from "../core/errors.js";
-import { tensorHash, tensorsHash, toHex } from "../module/hash.js";
+import { tensorHash, tensorsHash } from "../module/hash.js";
+import { toHex } from "../module/hex.js";
 import type { EntryPoint } from "../module/module.js";
 import { GAS_VERSION, ISA_VERSION } from "../opcodes/index.js";
 import type { DimensionBindings } from "./dimensions.js";

@@ -34,9 +34,9 @@ function run(b: FixedBuilder, outputs: readonly FixedValue[], inputs: readonly n
     parameters: parameters.map(({ dtype, dims, bytes }) => ({
       dtype,
       shape: dims,
-      root: chunkRoot(bytes),
+      root: chunkRoot(bytes()),
     })),
-    parameterData: parameters.map(({ bytes }) => bytes),
+    parameterData: parameters.map(({ bytes }) => bytes()),
     provenance: {},
   };
   const instance = instantiate(encodeModule(module), { backend: createReferenceBackend() });

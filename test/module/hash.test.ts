@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { describe, expect, it } from "vitest";
-import { moduleId, tensorHash, tensorsHash, toHex } from "../../src/module/hash.js";
+import { moduleId, tensorHash, tensorsHash } from "../../src/module/hash.js";
+import { toHex } from "../../src/module/hex.js";
 import type { Module } from "../../src/module/module.js";
 import { TINY } from "../support/tinyModule.js";
 

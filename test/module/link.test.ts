@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { LinkError } from "../../src/core/errors.js";
-import { toHex } from "../../src/module/hash.js";
+import { toHex } from "../../src/module/hex.js";
 import { linkParameters } from "../../src/module/link.js";
 import { chunkRoot } from "../../src/module/merkle.js";
 import type { Module } from "../../src/module/module.js";
@@ -22,10 +22,29 @@ function errorOf(link: () => unknown): LinkError {
 describe("linkParameters", () => {
   it("takes data from the module", () => {
     expect(linkParameters(TINY).parameterData[0]).toBe(DATA);
+    expect(linkParameters(TINY).parameter(0)).toBe(DATA);
   });
 
   it("takes data that travelled apart from a store, by root", () => {
     expect(linkParameters(APART, new Map([[ROOT, DATA]])).parameterData).toEqual([DATA]);
+  });
+
+  it("fetches what is larger than a chunk again, and checks it again", () => {
+    const data = new Uint8Array(65_537).fill(7);
+    const root = chunkRoot(data);
+    const module: Module = {
+      ...TINY,
+      parameters: [{ dtype: "i8", shape: [65_537], root }],
+      parameterData: [undefined],
+    };
+    const store = new Map([[toHex(root), data]]);
+    const linked = linkParameters(module, { get: (hex) => store.get(hex)?.slice() });
+    expect(linked.parameterData).toEqual([undefined]);
+    expect(linked.parameter(0)).toEqual(data);
+    data[65_536] = 8;
+    expect(errorOf(() => linked.parameter(0))).toMatchObject({ code: "ParameterRoot" });
+    store.clear();
+    expect(errorOf(() => linked.parameter(0))).toMatchObject({ code: "MissingParameter" });
   });
 
   it.each<[string, Module, ReadonlyMap<string, Uint8Array> | undefined]>([

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { toHex } from "../../src/module/hash.js";
+import { toHex } from "../../src/module/hex.js";
 import {
   CHUNK_BYTES,
   chunkCount,

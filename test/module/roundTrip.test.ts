@@ -1,8 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { decodeModule } from "../../src/module/decode.js";
-import { encodeModule } from "../../src/module/encode.js";
+import { encodeModule, writeModule } from "../../src/module/encode.js";
 import { moduleId } from "../../src/module/hash.js";
+import { toHex } from "../../src/module/hex.js";
 import { linkParameters } from "../../src/module/link.js";
 import type { OpName } from "../../src/opcodes/index.js";
 import { OPS } from "../../src/opcodes/index.js";
@@ -42,6 +43,25 @@ describe("encode and decode", () => {
     expect(parameterData[0]!.buffer).toBe(bytes.buffer);
     expect(parameterData[0]!.constructor).toBe(Uint8Array);
     expect(parameterData).toEqual(TINY.parameterData);
+  });
+
+  it("write in pieces what they write at once, gaps filled from a store", () => {
+    fc.assert(
+      fc.property(arbitraryModule({ absent: false }), fc.nat(), (module, pattern) => {
+        const roots = module.parameters.map(({ root }) => toHex(root));
+        const store = new Map(module.parameterData.map((data, i) => [roots[i]!, data!]));
+        const parameterData = module.parameterData.map((data, i) =>
+          ((pattern >> (i % 31)) & 1) === 1 ? undefined : data,
+        );
+        const pieces: Uint8Array[] = [];
+        writeModule({ ...module, parameterData }, (piece) => void pieces.push(piece), store);
+        expect(new Uint8Array(Buffer.concat(pieces))).toEqual(encodeModule(module));
+      }),
+    );
+    const missing = () => writeModule({ ...TINY, parameterData: [undefined] }, () => {}, new Map());
+    expect(missing).toThrow(
+      expect.objectContaining({ name: "LinkError", code: "MissingParameter" }),
+    );
   });
 
   it("link what they carried", () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { toHex } from "../../src/module/hash.js";
+import { toHex } from "../../src/module/hex.js";
 import { hostSha256, portableSha256 } from "../../src/module/sha256.js";
 
 /** FIPS 180-4 examples of NIST. */

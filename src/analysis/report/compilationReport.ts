@@ -4,7 +4,9 @@ import type { CompileResult } from "../../compiler/compile.js";
 import type { Graph, GraphNode } from "../../compiler/graph.js";
 import { operatorName } from "../../compiler/graph.js";
 import type { TensorReport } from "../../compiler/lower/tensorReport.js";
-import { moduleId, toHex } from "../../module/hash.js";
+import { byteLength } from "../../core/shape.js";
+import { moduleId } from "../../module/hash.js";
+import { toHex } from "../../module/hex.js";
 import { estimateGas } from "../../vm/estimateGas.js";
 import type { LayerComparison, LayersComparison } from "../compareLayers.js";
 import { entryShapes } from "../../vm/entryShapes.js";
@@ -109,7 +111,7 @@ export function compilationReport(source: ReportSource): CompilationReport {
     place.gas += byInstruction?.[pc] ?? 0n;
     if (op !== "const" || seen.has(imm.parameter)) return;
     seen.add(imm.parameter);
-    place.parameterBytes += module.parameterData[imm.parameter]?.length ?? 0;
+    place.parameterBytes += byteLength(module.parameters[imm.parameter]!);
   });
   for (const { node, bits } of report.weights) {
     const place = byOrigin.get(node);

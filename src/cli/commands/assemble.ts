@@ -24,7 +24,8 @@ export function addAssemble(program: Command, terminal: Terminal): void {
       const { parseAssembly } = await import("../../module/assemble.js");
       const { encodeModule } = await import("../../module/encode.js");
       const { linkParameters } = await import("../../module/link.js");
-      const { moduleId, toHex } = await import("../../module/hash.js");
+      const { moduleId } = await import("../../module/hash.js");
+      const { toHex } = await import("../../module/hex.js");
       const { validateModule } = await import("../../module/validate.js");
       const text = decodeText(await readBytes(path), path);
       const module = inFile(path, () => {

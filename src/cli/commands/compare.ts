@@ -5,6 +5,7 @@ import type { BackendName } from "../backends.js";
 import { backendOption, openBackend } from "../backends.js";
 import { externalDataBeside, readBytes } from "../files/binaryFile.js";
 import { inFile } from "../files/inFile.js";
+import { openModule } from "../files/moduleFile.js";
 import { counted, grouped, json, table } from "../format.js";
 import { startProgress } from "../progress.js";
 import { pinOption, readPins } from "../pins.js";
@@ -47,14 +48,16 @@ export function addCompare(program: Command, terminal: Terminal): void {
       const { instantiate } = await import("../../vm/instance.js");
       const externalData = externalDataBeside(modelPath);
       const model = await readBytes(modelPath);
-      const bytes = await readBytes(modulePath);
+      const file = await openModule(modulePath);
       const whole = inFile(modelPath, () => describeModel(model, { externalData }));
       const pins = await readPins(flags.pin, whole);
       const description = inFile(modelPath, () => describeModel(model, { externalData, pins }));
       const input = await openSamples(flags.samples, description);
       const backend = await openBackend(flags.backend);
-      const instance = inFile(modulePath, () => instantiate(bytes, { backend, ownsBackend: true }));
-      const { toHex } = await import("../../module/hash.js");
+      const instance = inFile(modulePath, () =>
+        instantiate(file.module, { backend, ownsBackend: true, parameters: file.parameters }),
+      );
+      const { toHex } = await import("../../module/hex.js");
       const { sha256 } = await import("../../module/sha256.js");
       const source = instance.module.provenance["model"];
       if (source !== undefined && source !== toHex(sha256(model))) {
@@ -74,6 +77,7 @@ export function addCompare(program: Command, terminal: Terminal): void {
       } finally {
         progress.stop();
         instance.dispose();
+        file.close();
       }
       terminal.out(flags.json ? json(comparison) : describe(comparison));
       if (comparison.engine !== undefined)

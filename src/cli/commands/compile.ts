@@ -6,11 +6,13 @@ import type { CompileOptions, CompileResult } from "../../compiler/compile.js";
 import type { ImportOptions } from "../../compiler/importModel.js";
 import type { Precision } from "../../compiler/lower/profile.js";
 import { InputError } from "../../core/errors.js";
-import { toHex, moduleId } from "../../module/hash.js";
+import { moduleId } from "../../module/hash.js";
+import { toHex } from "../../module/hex.js";
 import { dimOption, jsonOption, stateOption } from "../arguments.js";
 import { calibrateModel, warnIfMadeUp } from "../calibrateModel.js";
 import { checkWritable, externalDataBeside, readBytes, writeBytes } from "../files/binaryFile.js";
 import { inFile } from "../files/inFile.js";
+import { ParameterFile, writePieces } from "../files/parameterFile.js";
 import { bytes, counted, grouped, json, table } from "../format.js";
 import { describeGas, entryGas, gasOf } from "../gas.js";
 import { pinOption, readPins } from "../pins.js";
@@ -133,16 +135,21 @@ export function addCompile(program: Command, terminal: Terminal): void {
           : { plan: planned.plan }),
       };
       const progress = await startProgress(terminal, "compiling", 100);
+      const parameters = new ParameterFile(`${output}.parameters`);
       let result;
       try {
-        result = compile(model, {
+        const { writeModule } = await import("../../module/encode.js");
+        const compiled = compile(model, {
           ...options,
+          parameters,
           onProgress: (share) => progress.update(Math.floor(100 * share)),
         });
+        writePieces(output, (write) => writeModule(compiled.module, write, parameters));
+        result = compiled;
       } finally {
+        parameters.close();
         progress.stop();
       }
-      await writeBytes(output, result.bytes);
       const report = await fullReport(result, calibration, planned);
       if (flags.report !== undefined) {
         const page = isPage(flags.report)

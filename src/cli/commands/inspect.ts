@@ -2,9 +2,9 @@ import type { Command } from "commander";
 import { InputError, InvalidError } from "../../core/errors.js";
 import type { Dimension, Module, Port } from "../../module/module.js";
 import { dimOption, jsonOption } from "../arguments.js";
-import { readBytes } from "../files/binaryFile.js";
-import { inFile } from "../files/inFile.js";
 import { list } from "../files/loadSamples.js";
+import type { ModuleFile } from "../files/moduleFile.js";
+import { openModule } from "../files/moduleFile.js";
 import { bytes, counted, json, table } from "../format.js";
 import type { EntryGas } from "../gas.js";
 import { describeGas, entryGas, gasOf } from "../gas.js";
@@ -30,11 +30,10 @@ export function addInspect(program: Command, terminal: Terminal): void {
     .addOption(jsonOption())
     .addHelpText("after", EXAMPLES)
     .action(async (path: string, { dim, json: asJson }: InspectFlags) => {
-      const file = await readBytes(path);
-      const { decodeModule } = await import("../../module/decode.js");
-      const module = inFile(path, () => decodeModule(file));
-      checkDims(module, dim ?? {});
-      const inspection = await inspect(module, file.length, dim ?? {});
+      const file = await openModule(path);
+      file.close();
+      checkDims(file.module, dim ?? {});
+      const inspection = await inspect(file, dim ?? {});
       terminal.out(asJson ? json(inspection) : describe(inspection));
     });
 }
@@ -51,8 +50,12 @@ function checkDims({ configuration }: Module, dims: Record<string, number>): voi
   );
 }
 
-async function inspect(module: Module, fileBytes: number, dims: Record<string, number>) {
-  const { moduleId, toHex } = await import("../../module/hash.js");
+async function inspect(
+  { module, parameters: inFile, lengthBytes }: ModuleFile,
+  dims: Record<string, number>,
+) {
+  const { moduleId } = await import("../../module/hash.js");
+  const { toHex } = await import("../../module/hex.js");
   const { encodeFunctions } = await import("../../module/encode.js");
   const { byteLength } = await import("../../core/shape.js");
   const { configuration, functions, aggregation, parameters, parameterData, provenance } = module;
@@ -71,7 +74,7 @@ async function inspect(module: Module, fileBytes: number, dims: Record<string, n
   });
   return {
     moduleId: toHex(moduleId(module)),
-    bytes: fileBytes,
+    bytes: lengthBytes,
     isaVersion: configuration.isaVersion,
     gasVersion: configuration.gasVersion,
     features: configuration.features,
@@ -92,7 +95,9 @@ async function inspect(module: Module, fileBytes: number, dims: Record<string, n
     parameters: {
       count: parameters.length,
       bytes: parameters.reduce((sum, parameter) => sum + byteLength(parameter), 0),
-      absent: parameterData.filter((data) => data === undefined).length,
+      absent: parameters.filter(
+        ({ root }, i) => parameterData[i] === undefined && !inFile.has(toHex(root)),
+      ).length,
     },
     provenance,
   };

@@ -8,8 +8,9 @@ import type { RunResult } from "../../vm/run.js";
 import { jsonOption, parseGas, parseSeed } from "../arguments.js";
 import type { BackendName } from "../backends.js";
 import { backendOption, openBackend, threadsOption } from "../backends.js";
-import { checkWritable, readBytes, writeBytes } from "../files/binaryFile.js";
+import { checkWritable, writeBytes } from "../files/binaryFile.js";
 import { inFile } from "../files/inFile.js";
+import { openModule } from "../files/moduleFile.js";
 import { counted, duration, grouped, json, table } from "../format.js";
 import type { Terminal } from "../terminal.js";
 import { fail, paint, warn } from "../terminal.js";
@@ -63,7 +64,7 @@ export function addRun(program: Command, terminal: Terminal, outcome: Outcome): 
       const { instantiate } = await import("../../vm/instance.js");
       const { findEntry } = await import("../../vm/program.js");
       const { loadInputs } = await import("../files/loadInputs.js");
-      const bytes = await readBytes(path);
+      const file = await openModule(path);
       if (flags.receipt !== undefined) await checkWritable(flags.receipt);
       const backend = await openBackend(flags.backend, flags.threads);
       const threads = (backend as Partial<SimdBackend>).threads ?? 1;
@@ -71,7 +72,9 @@ export function addRun(program: Command, terminal: Terminal, outcome: Outcome): 
         const has = counted(threads, "thread");
         warn(terminal, `the ${flags.backend} engine works on ${has} here, not ${flags.threads}`);
       }
-      const instance = inFile(path, () => instantiate(bytes, { backend, ownsBackend: true }));
+      const instance = inFile(path, () =>
+        instantiate(file.module, { backend, ownsBackend: true, parameters: file.parameters }),
+      );
       const entry = findEntry(instance.module.configuration, flags.entry);
       const names = entry.inputs.map(({ name }) => name);
       const arrays = await loadInputs(flags.input ?? [], names);
@@ -84,6 +87,7 @@ export function addRun(program: Command, terminal: Terminal, outcome: Outcome): 
       const result = await instance.run({ entry: entry.name, inputs, gas, seed });
       const timeMs = performance.now() - begin;
       instance.dispose();
+      file.close();
 
       if (flags.receipt !== undefined) await writeBytes(flags.receipt, json(result.receipt));
       const files = await writeResult(result, flags);

@@ -1,8 +1,9 @@
-import { closeSync, fstatSync, openSync, readSync, realpathSync } from "node:fs";
+import { closeSync, fstatSync, openSync, realpathSync } from "node:fs";
 import { readFile, stat, writeFile } from "node:fs/promises";
 import { dirname, join, sep } from "node:path";
 import type { ExternalData } from "../../compiler/onnx/tensor.js";
 import { CompileError, HostError, InputError } from "../../core/errors.js";
+import { readRange } from "./readRange.js";
 
 /** Node reads at most this much into one buffer. */
 const MAX_FILE_BYTES = 2 ** 31 - 1;
@@ -33,7 +34,7 @@ export async function readBytes(path: string): Promise<Uint8Array> {
 
 /** The typed error for a failed access to `path`; typed errors pass. */
 export function fileError(error: unknown, path: string): Error {
-  if (error instanceof InputError) return error;
+  if (error instanceof InputError || error instanceof HostError) return error;
   const { code, message } = error as NodeJS.ErrnoException;
   if (code === "ENOENT" || code === "ENOTDIR") {
     return new InputError(
@@ -107,14 +108,7 @@ export function externalDataBeside(modelPath: string): ExternalData {
       const end = fstatSync(file).size;
       // Before anything is allocated: a few bytes of model can ask for gigabytes.
       if (offset + length > end) throw fail(`ends at byte ${String(end)}; copy it again`);
-      const bytes = new Uint8Array(length);
-      let done = 0;
-      while (done < length) {
-        const count = readSync(file, bytes, done, length - done, offset + done);
-        if (count === 0) throw fail("was cut short while it was read");
-        done += count;
-      }
-      return bytes;
+      return readRange(file, offset, length);
     } catch (error) {
       if (error instanceof CompileError) throw error;
       throw fail(

@@ -34,7 +34,9 @@ export function boundsOf(value: FixedValue, depth = MAX_DEPTH): Bounds {
   return bounds;
 }
 
-function boundsOfConstant({ dtype, bytes }: FixedConstant): Bounds {
+function boundsOfConstant(constant: FixedConstant): Bounds {
+  const { dtype } = constant;
+  const bytes = constant.bytes();
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const read: Readonly<Record<Dtype, (at: number) => bigint>> = {
     bool: (at) => BigInt(view.getUint8(at)),

@@ -4,7 +4,10 @@
  */
 import type { Dtype, IntegerArray } from "../../core/dtype.js";
 import { newArray } from "../../core/dtype.js";
-import { InternalError } from "../../core/errors.js";
+import { HostError, InternalError } from "../../core/errors.js";
+import { toHex } from "../../module/hex.js";
+import { CHUNK_BYTES, chunkRoot } from "../../module/merkle.js";
+import type { ParameterSink } from "../../module/parameterStore.js";
 import type { InstructionOf, TensorOpName } from "../../opcodes/index.js";
 import type { Dim } from "../graph.js";
 
@@ -12,8 +15,13 @@ import type { Dim } from "../graph.js";
 export interface FixedConstant {
   readonly dtype: Dtype;
   readonly dims: readonly number[];
-  /** Row-major little-endian. */
-  readonly bytes: Uint8Array;
+  /** Root over the chunks of its bytes, as the module states it. */
+  readonly root: Uint8Array;
+  readonly lengthBytes: number;
+  /** Whether the bytes were handed to the sink of parameters. */
+  readonly apart: boolean;
+  /** Row-major little-endian; fetched from the sink again where they are apart. */
+  readonly bytes: () => Uint8Array;
 }
 
 /** A tensor of the program: a parameter, an input or the result of an instruction. */
@@ -72,7 +80,13 @@ export class FixedBuilder {
   /** Set by the lowering, for reports. */
   origin = "";
   readonly #constants = new Map<string, FixedValue>();
+  readonly #sink: ParameterSink | undefined;
   #region: FixedRegion | undefined;
+
+  /** @param sink takes constants of more than one chunk, which are not kept here then */
+  constructor(sink?: ParameterSink) {
+    this.#sink = sink;
+  }
 
   input(dtype: Dtype, shape: readonly Dim[]): FixedValue {
     const value: FixedValue = {
@@ -99,17 +113,33 @@ export class FixedBuilder {
     this.#checkKept(array, values);
     // Typed arrays are little-endian on every host that WebAssembly engines run on.
     const bytes = new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
-    const key = `${dtype}[${dims.join(",")}]:${hashKey(bytes)}`;
+    const root = chunkRoot(bytes);
+    const rootHex = toHex(root);
+    const key = `${dtype}[${dims.join(",")}]:${rootHex}`;
     const known = this.#constants.get(key);
-    if (known?.source.kind === "constant" && equalBytes(known.source.constant.bytes, bytes))
-      return known;
-    const value: FixedValue = {
+    if (known !== undefined) return known;
+    const apart = this.#sink !== undefined && bytes.length > CHUNK_BYTES;
+    if (apart) this.#sink.set(rootHex, bytes);
+    const constant: FixedConstant = {
       dtype,
-      shape: dims,
-      source: { kind: "constant", constant: { dtype, dims, bytes } },
+      dims,
+      root,
+      lengthBytes: bytes.length,
+      apart,
+      bytes: apart ? this.#fetching(rootHex) : held(bytes),
     };
+    const value: FixedValue = { dtype, shape: dims, source: { kind: "constant", constant } };
     this.#constants.set(key, value);
     return value;
+  }
+
+  /** Elsewhere than where the bytes are: closures keep what others of their scope need. */
+  #fetching(rootHex: string): () => Uint8Array {
+    return () => {
+      const bytes = this.#sink?.get(rootHex);
+      if (bytes !== undefined) return bytes;
+      throw new HostError("ParameterLost", `the store has lost parameter ${rootHex}`);
+    };
   }
 
   /** A typed array wraps what it cannot hold; here that is a bug. */
@@ -233,15 +263,6 @@ export class FixedBuilder {
   }
 }
 
-/** FNV-1a over the bytes: finds candidates for equality, which is then checked. */
-function hashKey(bytes: Uint8Array): string {
-  let hash = 0x811c9dc5;
-  for (const byte of bytes) hash = Math.imul(hash ^ byte, 0x01000193);
-  return `${String(bytes.length)}:${String(hash >>> 0)}`;
-}
-
-function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
-  if (a.length !== b.length) return false;
-  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
-  return true;
+function held(bytes: Uint8Array): () => Uint8Array {
+  return () => bytes;
 }

@@ -1,5 +1,6 @@
 import { attribute, elementCount, isFloat, nodeError, operatorName } from "../graph.js";
 import type { ConstantTensor, ElementType, Graph, GraphNode, Shape, ValueInfo } from "../graph.js";
+import { realised } from "../lazyTensor.js";
 import { normaliseNode } from "../normalise.js";
 import { clampSlice } from "../normalise/movementNormalisers.js";
 import { NodeView } from "../shapes/nodeView.js";
@@ -136,7 +137,10 @@ function evaluateChecked(node: GraphNode, scope: Scope, functions: Functions): b
   const { graph } = scope;
   const view = new NodeView(node, scope);
   const name = operatorName(node);
-  const inputs = node.inputs.map((_, i) => view.constant(i));
+  const inputs = node.inputs.map((_, i) => {
+    const constant = view.constant(i);
+    return constant && realised(constant);
+  });
   const shaper = SHAPERS.get(name);
   let results: readonly ConstantTensor[] | undefined;
   if (shaper !== undefined) results = shaper(inputs, view, { functions });

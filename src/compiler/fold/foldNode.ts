@@ -1,9 +1,21 @@
-import { elementCount, operatorName } from "../graph.js";
+import { derivedTensor, isLazy, realised } from "../lazyTensor.js";
+import { constantCount, elementCount, nodeError, operatorName } from "../graph.js";
 import type { ConstantTensor, ValueInfo } from "../graph.js";
 import type { NodeView } from "../shapes/nodeView.js";
 import { EXACT_FUNCTIONS } from "./folder.js";
 import type { FoldInputs } from "./folder.js";
 import { FOLDERS, SHAPERS } from "./folders.js";
+
+/** What neither multiplies elements nor depends on them, nor on anything outside the node. */
+const MOVES = new Set([
+  "Cast",
+  "Flatten",
+  "Identity",
+  "Reshape",
+  "Squeeze",
+  "Transpose",
+  "Unsqueeze",
+]);
 
 /**
  * Computes a node whose inputs are all constant, or undefined when it must stay. Arithmetic is
@@ -27,11 +39,24 @@ export function foldNode(view: NodeView, info: ValueInfo): ConstantTensor | unde
   if (folder !== undefined && (elementType === undefined || count === undefined)) return undefined;
   // What is read costs time, what is made memory.
   const { budget } = view.scope;
-  const cost = inputs.reduce((most, t) => Math.max(most, t?.data.length ?? 0), count ?? 0);
+  const [x] = inputs;
+  // A move of data that the file holds makes no more of them, and nothing until it is read.
+  if (isLazy(x) && x && MOVES.has(name) && elementType !== undefined && count !== undefined) {
+    return derivedTensor(x, elementType, shape as number[], (source) => {
+      const made = computed(view, info, [source, ...inputs.slice(1)]);
+      if (made !== undefined) return made.data;
+      throw nodeError("BadGraph", node, "cannot be computed from its constants");
+    });
+  }
+  const cost = inputs.reduce((most, t) => Math.max(most, t ? constantCount(t) : 0), count ?? 0);
   if (cost > budget.elements) return undefined;
   budget.elements -= cost;
   try {
-    return computed(view, info, inputs);
+    return computed(
+      view,
+      info,
+      inputs.map((t) => t && realised(t)),
+    );
   } catch (error) {
     // Operands whose types or sizes do not go together: whoever reads the node says so.
     if (error instanceof RangeError || error instanceof TypeError) return undefined;

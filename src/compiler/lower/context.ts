@@ -1,6 +1,7 @@
 import type { Dtype } from "../../core/dtype.js";
 import { CompileError, InternalError } from "../../core/errors.js";
 import type { Calibration, ChannelRange, TensorRange } from "../calibration.js";
+import type { ParameterSink } from "../../module/parameterStore.js";
 import type { FixedRegion, FixedValue } from "../fixed/fixedGraph.js";
 import { FixedBuilder } from "../fixed/fixedGraph.js";
 import type { ConstantTensor, Dim, ElementType, Graph, GraphNode } from "../graph.js";
@@ -61,12 +62,16 @@ export class LoweringContext {
     graph: Graph,
     calibration: Calibration,
     profile: Profile,
-    { outer, plan }: { outer?: LoweringContext; plan?: Plan | undefined } = {},
+    {
+      outer,
+      plan,
+      sink,
+    }: { outer?: LoweringContext; plan?: Plan | undefined; sink?: ParameterSink | undefined } = {},
   ) {
     this.#outer = outer;
     this.plan = plan ?? outer?.plan;
     this.weights = outer?.weights ?? [];
-    this.builder = outer?.builder ?? new FixedBuilder();
+    this.builder = outer?.builder ?? new FixedBuilder(sink);
     this.#region = this.builder.region;
     this.openDims = new OpenDims(this.builder, outer?.openDims);
     this.reports = outer?.reports ?? [];

@@ -2,7 +2,7 @@
 import { DTYPE_INFO } from "../../core/dtype.js";
 import type { FixedValue } from "../fixed/fixedGraph.js";
 import type { GraphNode } from "../graph.js";
-import { constantNumbers, expressionAttribute, floatAttribute } from "../graph.js";
+import { constantCount, constantNumbers, expressionAttribute, floatAttribute } from "../graph.js";
 import type { LoweringContext } from "./context.js";
 import { integerDtype } from "./dtypes.js";
 import type { Expression } from "../expression.js";
@@ -287,7 +287,7 @@ export function quantizedFormat(ctx: LoweringContext, node: GraphNode): Format |
   const zeroPointName = node.inputs[2];
   const zeroPoint =
     zeroPointName === undefined || zeroPointName === "" ? undefined : ctx.constant(zeroPointName);
-  if (scale === undefined || scale.data.length !== 1) return undefined;
+  if (scale === undefined || constantCount(scale) !== 1) return undefined;
   if (zeroPointName !== undefined && zeroPointName !== "" && zeroPoint === undefined)
     return undefined;
   const type = ctx.elementTypeOf(

@@ -214,8 +214,9 @@ const TO_THE_END = 0x7fffffff;
 function constantOf({ source, dtype, shape }: FixedValue): ExactValue | undefined {
   if (source.kind === "scalar") return { dtype, shape: [], values: [source.value] };
   if (source.kind !== "constant") return undefined;
-  const { bytes, dims } = source.constant;
+  const { dims } = source.constant;
   if (dims.length !== shape.length) return undefined;
+  const bytes = source.constant.bytes();
   const array = viewArray(
     dtype,
     bytes.buffer,

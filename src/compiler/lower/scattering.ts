@@ -165,7 +165,7 @@ function scatterProducts(
 
 function indexConstant(node: GraphNode, { source }: FixedValue): number[] {
   if (source.kind === "constant") {
-    const { bytes } = source.constant;
+    const bytes = source.constant.bytes();
     return Array.from(new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4));
   }
   throw nodeError(

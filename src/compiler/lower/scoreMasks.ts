@@ -1,7 +1,7 @@
 /** Large negative numbers that stand for "not this one" on their way into a softmax. */
 import type { TensorRange } from "../calibration.js";
 import type { ConstantTensor, Graph, GraphNode } from "../graph.js";
-import { constantNumbers, finiteNumbers } from "../graph.js";
+import { constantCount, constantNumbers, finiteNumbers } from "../graph.js";
 
 interface Connections {
   readonly graph: Graph;
@@ -100,7 +100,11 @@ export class ScoreMasks {
     if (maker.opType !== "Mul") return false;
     return maker.inputs.some((input) => {
       const constant = this.#graph.constant(input);
-      return constant?.data.length === 1 && Math.abs(constantNumbers(constant)[0]!) >= MASK;
+      return (
+        constant !== undefined &&
+        constantCount(constant) === 1 &&
+        Math.abs(constantNumbers(constant)[0]!) >= MASK
+      );
     });
   }
 }

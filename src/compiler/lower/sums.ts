@@ -40,9 +40,11 @@ export function biasOf(
 
 function rowOf(source: WeightSource, outputs: number): readonly number[] | undefined {
   const { dims } = source;
+  const count = dims.reduce((a, b) => a * b, 1);
+  if (count !== 1 && (count !== outputs || dims.at(-1) !== outputs)) return undefined;
   const reals = Array.from(dequantised(source));
   if (reals.length === 1) return new Array<number>(outputs).fill(reals[0]!);
-  return reals.length === outputs && dims.at(-1) === outputs ? reals : undefined;
+  return reals;
 }
 
 /** Adds a tensor to sums, in units of the sums, and rounds. A row is not added: it is there already. */

@@ -1,7 +1,14 @@
 /** Weights of contractions: from reals, or from the integers of a quantised model, to integers. */
 import type { Dtype } from "../../core/dtype.js";
 import type { ConstantTensor, GraphNode } from "../graph.js";
-import { constantNumbers, finiteNumbers, intAttribute, isFloat, nodeError } from "../graph.js";
+import {
+  constantNumbers,
+  finiteNumbers,
+  intAttribute,
+  isFloat,
+  nodeError,
+  realsOf,
+} from "../graph.js";
 import type { LoweringContext } from "./context.js";
 import type { Profile } from "./profile.js";
 import { roundScale } from "./scale.js";
@@ -66,7 +73,7 @@ export function dequantizedConstant(
       const along = Math.floor(row / length) * blocks + Math.floor((row % length) / block);
       return along * inner + (i % inner);
     };
-    const values = constantNumbers(integers).map(
+    const values = realsOf(integers).map(
       (v, i) => (v - zeros[zeros.length === 1 ? 0 : at(i)]!) * scales[at(i)]!,
     );
     return { dims: integers.dims, values };
@@ -79,7 +86,7 @@ export function dequantizedConstant(
     );
   }
   const channel = (i: number): number => Math.floor(i / inner) % length;
-  const values = constantNumbers(integers).map(
+  const values = realsOf(integers).map(
     (v, i) => v - (zeros.length === 1 ? zeros[0]! : zeros[channel(i)]!),
   );
   return { dims: integers.dims, values, quantised: { scales, axis } };
@@ -93,9 +100,10 @@ export function quantisationScales(node: GraphNode, scale: ConstantTensor): numb
   });
 }
 
-/** The reals of a source. */
+/** The reals of a source, not to be changed. */
 export function dequantised({ dims, values, quantised }: WeightSource): Float64Array {
-  if (quantised === undefined) return Float64Array.from(values);
+  if (quantised === undefined)
+    return values instanceof Float64Array ? values : Float64Array.from(values);
   const { scales, axis } = quantised;
   const inner = dims.slice(axis + 1).reduce((a, b) => a * b, 1);
   const length = dims[axis] ?? 1;
@@ -137,49 +145,67 @@ export function quantiseColumns(
 ): QuantisedWeights {
   const rows = reals.length / outputs;
   const integers = new Int32Array(reals.length);
-  const scales: number[] = [];
-  let greatestInteger = 1;
+  const [greatest, positive, negative] = columnSums(reals, outputs);
+  const scales = new Float64Array(outputs);
   for (let o = 0; o < outputs; o++) {
-    let greatest = 0;
-    let positive = 0;
-    let negative = 0;
-    for (let k = 0; k < rows; k++) {
-      const w = reals[k * outputs + o]!;
-      greatest = Math.max(greatest, Math.abs(w));
-      if (w > 0) positive += w;
-      else negative -= w;
-    }
-    const reach = Math.max(hi * positive - lo * negative, hi * negative - lo * positive);
-    let scale = 0;
-    if (greatest > 0) {
-      const finest = greatest / weight.most;
+    const most = greatest[o]!;
+    const reach = Math.max(
+      hi * positive[o]! - lo * negative[o]!,
+      hi * negative[o]! - lo * positive[o]!,
+    );
+    if (most > 0) {
+      const finest = most / weight.most;
       // Rounding adds at most half a unit a row.
       const room = 0x7fffffff - Math.max(hi, -lo) * rows * 0.5;
       const forSums = reach / (room * (1 - BIAS_SHARE));
       const forBias = Math.abs(bias[o] ?? 0) / (room * BIAS_SHARE);
       const provable = room > 0 ? Math.max(forSums, forBias) : Infinity;
-      const wanted = Math.max(finest, Math.min(provable, greatest / weight.least));
-      scale = roundScale(Math.max(wanted, Math.abs(bias[o] ?? 0) / BIAS_LIMIT));
+      const wanted = Math.max(finest, Math.min(provable, most / weight.least));
+      scales[o] = roundScale(Math.max(wanted, Math.abs(bias[o] ?? 0) / BIAS_LIMIT));
     } else if ((bias[o] ?? 0) !== 0) {
-      scale = roundScale(Math.abs(bias[o]!) / 0x3fffffff);
+      scales[o] = roundScale(Math.abs(bias[o]!) / 0x3fffffff);
     }
-    for (let k = 0; k < rows; k++) {
-      const i = k * outputs + o;
-      const q =
-        scale === 0
-          ? 0
-          : Math.min(Math.max(Math.floor(reals[i]! / scale + 0.5), -weight.most), weight.most);
+  }
+  let greatestInteger = 1;
+  for (let i = 0; i < reals.length;) {
+    for (let o = 0; o < outputs; o++, i++) {
+      const scale = scales[o]!;
+      if (scale === 0) continue;
+      const rounded = Math.floor(reals[i]! / scale + 0.5);
+      const q = Math.min(Math.max(rounded, -weight.most), weight.most);
       integers[i] = q;
       if (Math.abs(q) > greatestInteger) greatestInteger = Math.abs(q);
     }
-    scales.push(scale);
   }
   return {
     integers,
-    scales: withoutZeros(scales),
+    scales: withoutZeros(Array.from(scales)),
     dtype: weight.dtype,
     bits: signedBits(greatestInteger),
   };
+}
+
+/**
+ * Of each column of a matrix the greatest magnitude, and what its positive and its negative
+ * elements sum to; row by row, as they lie in memory.
+ */
+function columnSums(
+  reals: Float64Array,
+  outputs: number,
+): readonly [greatest: Float64Array, positive: Float64Array, negative: Float64Array] {
+  const greatest = new Float64Array(outputs);
+  const positive = new Float64Array(outputs);
+  const negative = new Float64Array(outputs);
+  for (let i = 0; i < reals.length;) {
+    for (let o = 0; o < outputs; o++, i++) {
+      const w = reals[i]!;
+      if (w > 0) positive[o]! += w;
+      else negative[o]! -= w;
+      const size = Math.abs(w);
+      if (size > greatest[o]!) greatest[o] = size;
+    }
+  }
+  return [greatest, positive, negative];
 }
 
 /**

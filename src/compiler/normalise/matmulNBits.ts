@@ -1,4 +1,5 @@
-import { constantNumbers } from "../graph.js";
+import { constantCount, constantNumbers } from "../graph.js";
+import { derivedTensor } from "../lazyTensor.js";
 import type { ConstantTensor, GraphNode } from "../graph.js";
 import type { NodeView } from "../shapes/nodeView.js";
 import { ContribExpansion } from "./contribExpansion.js";
@@ -27,21 +28,24 @@ export function matmulNBits(view: NodeView): GraphNode[] {
   const blocks = Math.ceil(rows / block);
   const blob = Math.ceil((block * bits) / 8);
   const scale = constantNumbers(scales);
-  if (packed.data.length !== columns * blocks * blob || scale.length !== columns * blocks)
+  if (constantCount(packed) !== columns * blocks * blob || scale.length !== columns * blocks)
     throw view.shapeError("weights and scales do not have the sizes that K, N and block_size say");
   const zero = zeroPoints(view.constant(3), columns, blocks, bits);
-  const weight = unpacked(constantNumbers(packed), bits);
-  const perByte = 8 / bits;
-  const data = new Float64Array(rows * columns);
-  for (let n = 0; n < columns; n++) {
-    for (let k = 0; k < rows; k++) {
-      const at = n * blocks + Math.floor(k / block);
-      const q = weight(at * blob * perByte + (k % block));
-      data[k * columns + n] = (q - zero(n, Math.floor(k / block))) * scale[at]!;
+  const weights = derivedTensor(packed, "float32", [rows, columns], (source) => {
+    const weight = unpacked(constantNumbers(source), bits);
+    const perByte = 8 / bits;
+    const data = new Float64Array(rows * columns);
+    for (let n = 0; n < columns; n++) {
+      for (let k = 0; k < rows; k++) {
+        const at = n * blocks + Math.floor(k / block);
+        const q = weight(at * blob * perByte + (k % block));
+        data[k * columns + n] = (q - zero(n, Math.floor(k / block))) * scale[at]!;
+      }
     }
-  }
+    return data;
+  });
   const e = new ContribExpansion(view);
-  const matrix = e.constant("weights", { elementType: "float32", dims: [rows, columns], data });
+  const matrix = e.constant("weights", weights);
   const product = e.add("MatMul", [view.name(0), matrix]);
   if (view.has(5)) e.add("Add", [product, view.name(5)]);
   return e.finish();

@@ -1,5 +1,5 @@
 /** Quotients and powers of reals in their simplest form. */
-import { constantNumbers, isFloat } from "../graph.js";
+import { constantCount, constantNumbers, isFloat } from "../graph.js";
 import type { ConstantTensor } from "../graph.js";
 import type { NodeView } from "../shapes/nodeView.js";
 import { binary } from "./elementwiseNormalisers.js";
@@ -49,7 +49,12 @@ const power: Normaliser = (view) => {
 function scalarOf(view: NodeView, i: number): number | undefined {
   const constant = view.constant(i);
   const rank = view.rank(0);
-  if (constant?.data.length !== 1 || rank === undefined || constant.dims.length > rank)
+  if (
+    constant === undefined ||
+    constantCount(constant) !== 1 ||
+    rank === undefined ||
+    constant.dims.length > rank
+  )
     return undefined;
   return constantNumbers(constant)[0];
 }

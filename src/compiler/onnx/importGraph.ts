@@ -1,6 +1,7 @@
 import { CompileError } from "../../core/errors.js";
 import { attribute, clampToNumber, nodeError, sortNodes } from "../graph.js";
-import type { Attribute, Dim, Graph, GraphNode, ValueInfo } from "../graph.js";
+import { RecentElements } from "../lazyTensor.js";
+import type { Attribute, ConstantTensor, Dim, Graph, GraphNode, ValueInfo } from "../graph.js";
 import { inlineFunctions } from "./functions.js";
 import { ATTRIBUTE_TYPE } from "./schema.js";
 import type {
@@ -9,6 +10,7 @@ import type {
   ModelProto,
   NodeProto,
   OperatorSetIdProto,
+  TensorProto,
   ValueInfoProto,
 } from "./schema.js";
 import { elementTypeOf, tensorFromProto } from "./tensor.js";
@@ -21,6 +23,7 @@ export function canonicalDomain(domain: string | undefined): string {
 
 interface Context {
   readonly externalData: ExternalData | undefined;
+  readonly recent: RecentElements;
   readonly dims: Readonly<Record<string, number>>;
   readonly opsets: ReadonlyMap<string, number>;
   /** Names of `dims` that were found in the model. */
@@ -56,7 +59,8 @@ export function importGraph(
   }
   const opsets = readOpsets(model.opsetImport ?? []);
   if (!opsets.has("")) opsets.set("", 1);
-  const context: Context = { externalData, dims, opsets, bound: new Set() };
+  const recent = new RecentElements();
+  const context: Context = { externalData, recent, dims, opsets, bound: new Set() };
   const proto = inlineFunctions(model.graph, model.functions ?? []);
   const graph = readGraph(proto, context, new Set());
   const unknown = Object.keys(dims).filter((name) => !context.bound.has(name));
@@ -102,7 +106,7 @@ function readGraph(proto: GraphProto, context: Context, outer: ReadonlySet<strin
         label === "" ? "an initializer has no name" : `initializer "${label}" appears twice`;
       throw new CompileError("BadGraph", `graph "${name}": ${what}`, { name: label });
     }
-    const constant = tensorFromProto(tensor, context.externalData, `initializer "${label}"`);
+    const constant = tensorOf(tensor, context, `initializer "${label}"`);
     graph.initializers.set(label, constant);
   }
   for (const info of proto.valueInfo ?? []) {
@@ -149,6 +153,10 @@ function readGraph(proto: GraphProto, context: Context, outer: ReadonlySet<strin
   }
   sortNodes(graph, outer);
   return graph;
+}
+
+function tensorOf(proto: TensorProto, context: Context, where: string): ConstantTensor {
+  return tensorFromProto(proto, context.externalData, where, context.recent);
 }
 
 function isTensor(info: ValueInfoProto): boolean {
@@ -241,7 +249,7 @@ function readAttribute(
     case ATTRIBUTE_TYPE.tensor: {
       if (proto.t === undefined) break;
       const where = `attribute "${label}" of node "${node.name}"`;
-      return attribute.tensor(tensorFromProto(proto.t, context.externalData, where));
+      return attribute.tensor(tensorOf(proto.t, context, where));
     }
     case ATTRIBUTE_TYPE.graph:
       if (proto.g === undefined) break;

@@ -1,5 +1,7 @@
 import { CompileError } from "../../core/errors.js";
 import { clampToNumber, isFloat8 } from "../graph.js";
+import { LAZY_BYTES, lazyTensor } from "../lazyTensor.js";
+import type { RecentElements } from "../lazyTensor.js";
 import type { ConstantTensor, ElementType, Float8, TensorData } from "../graph.js";
 import { DATA_TYPE, REFUSED_DATA_TYPE } from "./schema.js";
 import type { TensorProto } from "./schema.js";
@@ -64,11 +66,13 @@ export function dataTypeOf(elementType: ElementType): number {
  *
  * @throws CompileError `BadTensor` when dims and data disagree, `ExternalData` when the data is in
  * another file and cannot be had, `UnsupportedType`
+ * @param recent given, large data are read and decoded when they are asked for
  */
 export function tensorFromProto(
   proto: TensorProto,
   externalData?: ExternalData,
   where = `tensor "${proto.name ?? ""}"`,
+  recent?: RecentElements,
 ): ConstantTensor {
   const bad = (what: string): CompileError =>
     new CompileError("BadTensor", `${where}: ${what}`, { name: where });
@@ -95,15 +99,29 @@ export function tensorFromProto(
     return { elementType, dims, data: strings.map((s) => decoder.decode(s)) };
   }
 
-  let raw = proto.rawData;
-  if (proto.dataLocation === 1)
-    raw = readExternal(proto, externalData, rawBytes(elementType, count), where);
-  if (raw !== undefined) {
-    if (raw.length !== rawBytes(elementType, count)) {
-      const need = `dims [${dims.join(", ")}] of ${elementType} need ${String(rawBytes(elementType, count))} bytes`;
-      throw bad(`${need}, the data has ${String(raw.length)}`);
-    }
-    return { elementType, dims, data: fromRaw(raw, elementType, count) };
+  const lengthBytes = rawBytes(elementType, count);
+  const checked = (raw: Uint8Array, length = lengthBytes): Uint8Array => {
+    if (raw.length === length) return raw;
+    const need = `dims [${dims.join(", ")}] of ${elementType} need ${String(length)} bytes`;
+    throw bad(`${need}, the data has ${String(raw.length)}`);
+  };
+  const large = recent !== undefined && lengthBytes >= LAZY_BYTES;
+  const { rawData } = proto;
+  let read: (() => Uint8Array) | undefined;
+  if (proto.dataLocation === 1) {
+    const range = externalRange(proto, externalData, lengthBytes, where);
+    // A file that is missing or too short is found at once.
+    if (large) checked(range(lengthBytes - 1, 1), 1);
+    read = () => checked(range(0, lengthBytes));
+  } else if (rawData !== undefined) {
+    checked(rawData);
+    read = () => rawData;
+  }
+  if (read !== undefined) {
+    const make = (): TensorData => fromRaw(read(), elementType, count);
+    return large
+      ? lazyTensor(recent, elementType, dims, make)
+      : { elementType, dims, data: make() };
   }
 
   const field = typedField(proto, elementType);
@@ -147,12 +165,23 @@ export function tensorToProto(name: string, tensor: ConstantTensor): TensorProto
   return proto;
 }
 
-function readExternal(
+/** The raw data of a tensor that keeps them outside the model. @throws as `tensorFromProto` does */
+export function externalBytes(proto: TensorProto, externalData?: ExternalData): Uint8Array {
+  const where = `tensor "${proto.name ?? ""}"`;
+  const elementType = elementTypeOf(proto.dataType, where);
+  const dims = Array.from(proto.dims ?? [], clampToNumber);
+  const count = dims.reduce((product, dim) => product * dim, 1);
+  const length = elementType === "string" ? 0 : rawBytes(elementType, count);
+  return externalRange(proto, externalData, length, where)(0, length);
+}
+
+/** Reads a part of the data that a tensor keeps in another file. */
+function externalRange(
   proto: TensorProto,
   load: ExternalData | undefined,
   lengthBytes: number,
   where: string,
-): Uint8Array {
+): (offset: number, length: number) => Uint8Array {
   const fail = (what: string): CompileError =>
     new CompileError("ExternalData", `${where}: ${what}`, { name: where });
 
@@ -184,7 +213,7 @@ function readExternal(
   if (load === undefined) {
     throw fail(`its data is in the file "${location}", and no way to read external data was given`);
   }
-  return load(location, offset, length);
+  return (from, size) => load(location, offset + from, size);
 }
 
 type NumericField = Float32Array | Float64Array | Int32Array | BigInt64Array | BigUint64Array;
@@ -262,10 +291,12 @@ function fromRaw(
     return data;
   };
   switch (elementType) {
+    // Typed arrays are little-endian on every host that WebAssembly engines run on, and some ten
+    // times as fast.
     case "float32":
-      return fill(new Float64Array(count), (i) => view.getFloat32(4 * i, true));
+      return new Float64Array(new Float32Array(new Uint8Array(raw).buffer));
     case "float64":
-      return fill(new Float64Array(count), (i) => view.getFloat64(8 * i, true));
+      return new Float64Array(new Uint8Array(raw).buffer);
     case "float16":
       return fill(new Float64Array(count), (i) => float16ToNumber(view.getUint16(2 * i, true)));
     case "bfloat16":

@@ -10,6 +10,7 @@ import {
   operatorName,
 } from "../graph.js";
 import type { Attribute, ConstantTensor, ElementType, Graph, GraphNode } from "../graph.js";
+import { derivedTensor } from "../lazyTensor.js";
 import { Rewriter } from "./rewriter.js";
 
 /** `y = x·scale + shift`, a number a channel. */
@@ -139,12 +140,14 @@ function scaleRuns(
   scaleOf: (input: number, output: number) => number,
 ): ConstantTensor {
   const { weights, runLength, channelsOf } = contraction;
-  const data = (weights.data as Float64Array).slice();
-  for (let run = 0, at = 0; at < data.length; run++) {
-    const scale = scaleOf(...channelsOf(run));
-    for (const end = at + runLength; at < end; at++) data[at] = (data[at] ?? 0) * scale;
-  }
-  return { ...weights, data };
+  return derivedTensor(weights, weights.elementType, weights.dims, (source) => {
+    const data = (source.data as Float64Array).slice();
+    for (let run = 0, at = 0; at < data.length; run++) {
+      const scale = scaleOf(...channelsOf(run));
+      for (const end = at + runLength; at < end; at++) data[at] = (data[at] ?? 0) * scale;
+    }
+    return data;
+  });
 }
 
 /** Adds to `bias` what the contraction makes of a shift of its input. */

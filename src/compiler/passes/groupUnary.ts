@@ -2,7 +2,7 @@ import { isElementary } from "../elementary.js";
 import type { Attributes } from "../elementary.js";
 import { apply, binary, constant, expressionSize, select, x } from "../expression.js";
 import type { BinaryOperator, Expression } from "../expression.js";
-import { attribute, constantNumbers, isFloat } from "../graph.js";
+import { attribute, constantCount, constantNumbers, isFloat } from "../graph.js";
 import type { Graph, GraphNode } from "../graph.js";
 import { Rewriter } from "./rewriter.js";
 import { clampBounds } from "./simplify.js";
@@ -264,7 +264,13 @@ function dearest(a: Cost, b: Cost): Cost {
 function scalar(rewriter: Rewriter, name: string, other: string): number | undefined {
   const found = rewriter.constant(name);
   const rank = rewriter.shape(other)?.length;
-  if (found?.data.length !== 1 || rank === undefined || found.dims.length > rank) return undefined;
+  if (
+    found === undefined ||
+    constantCount(found) !== 1 ||
+    rank === undefined ||
+    found.dims.length > rank
+  )
+    return undefined;
   const [value] = constantNumbers(found);
   return value !== undefined && Number.isFinite(value) ? value : undefined;
 }

@@ -1,5 +1,6 @@
 import { addConstant, floatAttribute, intAttribute, isFloat } from "../graph.js";
 import type { ConstantTensor, Graph, GraphNode } from "../graph.js";
+import { derivedTensor } from "../lazyTensor.js";
 import { transposed } from "../fold/arrays.js";
 import { Rewriter } from "./rewriter.js";
 
@@ -26,9 +27,10 @@ function gemmToLinear(rewriter: Rewriter, node: GraphNode): void {
   const [x = "", bName = "", cName = ""] = node.inputs;
   const b = rewriter.constant(bName);
   if (b === undefined || !isFloat(b.elementType) || intAttribute(node, "transA") === 1) return;
-  const oriented = intAttribute(node, "transB") === 1 ? transposed(b, [1, 0]) : b;
-  const columns = oriented?.dims[1];
-  if (oriented === undefined || columns === undefined) return;
+  const turned = intAttribute(node, "transB") === 1;
+  const dims = turned ? [...b.dims].reverse() : b.dims;
+  const columns = dims[1];
+  if (dims.length !== 2 || columns === undefined) return;
   let bias: Float64Array | undefined;
   if (cName !== "") {
     const c = rewriter.constant(cName);
@@ -38,8 +40,11 @@ function gemmToLinear(rewriter: Rewriter, node: GraphNode): void {
     bias = values.length === 1 ? new Float64Array(columns).fill(values[0] ?? 0) : values;
     if (bias.length !== columns) return;
   }
-  const weights = scaled(oriented, floatAttribute(node, "alpha") ?? 1);
-  become(rewriter, node, x, { ...oriented, data: weights }, bias);
+  const alpha = floatAttribute(node, "alpha") ?? 1;
+  const weights = derivedTensor(b, b.elementType, dims, (source) =>
+    scaled(turned ? (transposed(source, [1, 0]) ?? source) : source, alpha),
+  );
+  become(rewriter, node, x, weights, bias);
 }
 
 function matmulToLinear(rewriter: Rewriter, node: GraphNode): void {
@@ -49,7 +54,8 @@ function matmulToLinear(rewriter: Rewriter, node: GraphNode): void {
   if (b === undefined || !isFloat(b.elementType) || rank < 2 || rank < b.dims.length) return;
   // A batch of one matrix is that matrix.
   if (b.dims.length < 2 || b.dims.slice(0, -2).some((dim) => dim !== 1)) return;
-  become(rewriter, node, x, { ...b, dims: b.dims.slice(-2) }, undefined);
+  const weights = derivedTensor(b, b.elementType, b.dims.slice(-2), ({ data }) => data);
+  become(rewriter, node, x, weights, undefined);
 }
 
 function become(

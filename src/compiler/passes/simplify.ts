@@ -1,5 +1,6 @@
 import {
   attribute,
+  constantCount,
   constantNumbers,
   floatAttribute,
   intAttribute,
@@ -93,7 +94,13 @@ function extremeToClip(rewriter: Rewriter, node: GraphNode): void {
   const [x, c] = rewriter.constant(a) === undefined ? [a, b] : [b, a];
   const constant = rewriter.constant(c);
   const rank = rewriter.shape(x)?.length;
-  if (constant?.data.length !== 1 || rank === undefined || constant.dims.length > rank) return;
+  if (
+    constant === undefined ||
+    constantCount(constant) !== 1 ||
+    rank === undefined ||
+    constant.dims.length > rank
+  )
+    return;
   const [value = 0] = constantNumbers(constant);
   const isMax = node.opType === "Max";
   node.opType = isMax && value === 0 ? "Relu" : "Clip";
@@ -113,7 +120,7 @@ function concatToPad(rewriter: Rewriter, node: GraphNode): void {
   const axis = intAttribute(node, "axis");
   const shape = rewriter.shape(node.outputs[0]);
   const x = node.inputs[at] ?? "";
-  const fill = constants.find((constant) => constant?.data.length !== 0)?.data[0];
+  const fill = constants.find((constant) => constant && constantCount(constant) !== 0)?.data[0];
   if (axis === undefined || shape === undefined || at < 0 || typeof fill !== "number") return;
   if (!isFloat(rewriter.info(x).elementType)) return;
   const own = rewriter.shape(x);

@@ -1,5 +1,6 @@
 import type { CompileError } from "../../core/errors.js";
 import {
+  constantCount,
   constantNumbers,
   floatAttribute,
   intAttribute,
@@ -84,7 +85,7 @@ export class NodeView {
   /** Elements of a constant input that holds parameters. */
   numbers(i: number): number[] | undefined {
     const constant = this.constant(i);
-    if (constant === undefined || constant.data.length > MAX_PARAMETERS) return undefined;
+    if (constant === undefined || constantCount(constant) > MAX_PARAMETERS) return undefined;
     return constantNumbers(constant);
   }
 
@@ -149,7 +150,7 @@ export function isShapeLike(constant: ConstantTensor): boolean {
   return (
     ["int64", "int32", "bool"].includes(constant.elementType) &&
     constant.dims.length <= 1 &&
-    constant.data.length <= MAX_RANK
+    constantCount(constant) <= MAX_RANK
   );
 }
 

@@ -5,7 +5,7 @@ import type { ElementType } from "../../../src/compiler/graph.js";
 import type { AttributeValue } from "../../../src/compiler/onnx/modelBuilder.js";
 import { ModelBuilder, tensor } from "../../../src/compiler/onnx/modelBuilder.js";
 import { CompileError } from "../../../src/core/errors.js";
-import { toHex } from "../../../src/module/hash.js";
+import { toHex } from "../../../src/module/hex.js";
 import { sha256 } from "../../../src/module/sha256.js";
 import { createReferenceBackend } from "../../../src/tensor/reference/index.js";
 import type { HostValue } from "../../../src/vm/hostValues.js";

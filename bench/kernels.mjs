@@ -108,7 +108,7 @@ function contraction({ m, n, k, bits, aType = I16, window = 0, a, finish }) {
   kernels.pack(wide ? 1 : 0, I16, b, n * 2, 2, k, n, packed);
   const runs = alloc(n >> 1);
   const limit = Math.floor(0x7fffffff / aMax);
-  const run = wide ? 0 : kernels.planRuns(packed, k, n, limit, runs);
+  const run = wide ? 0 : kernels.planRuns(packed, k, n, limit, runs, 0);
   const proved = run >= k >> 1;
   const split = !wide && run < 6;
   const planes = alloc(2 * bytes);

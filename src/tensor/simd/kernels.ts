@@ -21,7 +21,14 @@ export interface Kernels {
   ): void;
   columnSums(packed: Address, k: number, n: number, dst: Address): void;
   /** Writes i32 for each panel; the least of them. */
-  planRuns(packed: Address, k: number, n: number, limit: number, dst: Address): number;
+  planRuns(
+    packed: Address,
+    k: number,
+    n: number,
+    limit: number,
+    dst: Address,
+    oneSided: number,
+  ): number;
   splitPairs(packed: Address, bytes: number, dst: Address): void;
   contract(
     contraction: Address,

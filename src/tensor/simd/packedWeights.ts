@@ -58,6 +58,7 @@ export class PackedWeights implements Derived, Panels {
   private readonly panels: Storage;
   private readonly lengths: Storage[] = [];
   private readonly plans = new Map<string, SumsPlan>();
+  /** By the greatest magnitude of the values, negative for values of one sign. */
   private readonly runPlans = new Map<number, SumsPlan>();
 
   constructor(engine: Engine, b: SimdTensor, wide: boolean, layout: WeightLayout, key: string) {
@@ -114,7 +115,7 @@ export class PackedWeights implements Derived, Panels {
     let plan = this.plans.get(key);
     if (plan === undefined) {
       if (this.plans.size >= MAX_PLANS) this.plans.clear();
-      plan = this.isShort(a, this.columnSums(b), bias) ? PROVED : this.runs(magnitude(a), b);
+      plan = this.isShort(a, this.columnSums(b), bias) ? PROVED : this.runs(a, b);
       this.plans.set(key, plan);
     }
     return plan;
@@ -177,19 +178,23 @@ export class PackedWeights implements Derived, Panels {
     });
   }
 
-  private runs(aMagnitude: number, b: SimdTensor): SumsPlan {
+  private runs(values: Interval, b: SimdTensor): SumsPlan {
     // Rounded up, so that bounds found by looking at activations do not each get a plan.
     let a = 1;
-    while (a < aMagnitude) a *= 2;
-    let plan = this.runPlans.get(a);
+    while (a < magnitude(values)) a *= 2;
+    const oneSided = values.lo >= 0 || values.hi <= 0;
+    const key = oneSided ? -a : a;
+    let plan = this.runPlans.get(key);
     if (plan === undefined) {
       const limit = Math.floor(INT32_MAX / a);
       const { engine, columns, layout } = this;
       const storage = engine.block(columns >> 1);
       const { pointer } = storage;
+      const side = oneSided ? 1 : 0;
       const short = engine.choose(
         [b],
-        () => engine.wasm.planRuns(this.pointer, layout.k, columns, limit, pointer) < SHORT_RUN,
+        () =>
+          engine.wasm.planRuns(this.pointer, layout.k, columns, limit, pointer, side) < SHORT_RUN,
       );
       if (short) {
         storage.release();
@@ -198,7 +203,7 @@ export class PackedWeights implements Derived, Panels {
         this.lengths.push(storage);
         plan = { sums: SUMS.runs, runs: pointer };
       }
-      this.runPlans.set(a, plan);
+      this.runPlans.set(key, plan);
     }
     return plan;
   }

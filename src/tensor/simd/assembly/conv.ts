@@ -1,12 +1,16 @@
 // Matrix products and convolutions: blocks of rows (gathered where they are not i16 rows already)
 // times packed panels into a strip of accumulators, which the epilogue empties while it is in L1.
 
-import { Epilogue, finish, resultBytes } from "./epilogue";
-import { GROUP_BYTES, TILE, accumulateI32, accumulateI64, accumulateWide } from "./gemm";
+import { Epilogue, finish, finishScaled, resultBytes, takesScaled } from "./epilogue";
+import {
+  GROUP_BYTES, PANEL_PARAMETER_BYTES, TILE,
+  accumulateI32, accumulateI64, accumulateScaled, accumulateWide, runsAreFew,
+} from "./gemm";
 import { I16, I32, I64, I8, U8, byteSize, load4 } from "./types";
 
 /** How sums are held; 1 is over runs of `run` pairs. */
 const SUMS_I32: i32 = 0;
+const SUMS_RUNS: i32 = 1;
 const SUMS_WIDE: i32 = 2;
 const SUMS_SPLIT: i32 = 3;
 
@@ -170,7 +174,7 @@ function blockCols(rows: i32, n: i32): i32 {
 export function contractScratchBytes(k: i32, n: i32): usize {
   const rows = blockRows(k);
   const strip = <usize>(rows * blockCols(rows, n)) << 3;
-  return <usize>rows * (<usize>(k + 1) << 2) + 2 * strip + GROUP_BYTES + 48;
+  return <usize>rows * (<usize>(k + 1) << 2) + 2 * strip + GROUP_BYTES + PANEL_PARAMETER_BYTES + 48;
 }
 
 /**
@@ -191,11 +195,13 @@ export function contract(
   const pairs = kEven >> 1;
   const lowPlane = sums == SUMS_SPLIT ? <usize>((n + 7) >> 3) * (<usize>pairs << 5) : 0;
   const panelBytes = wide ? <usize>k << 5 : <usize>pairs << 5;
-  const ldStrip = <usize>colsPerBlock << (sums == SUMS_I32 ? 2 : 3);
+  const scaled = sums == SUMS_RUNS && takesScaled(e)
+    && runsAreFew(c.runs + (<usize>(firstCol >> 3) << 2), (cols + 7) >> 3, pairs);
+  const ldStrip = <usize>colsPerBlock << (sums == SUMS_I32 || scaled ? 2 : 3);
   const strip = (scratch + 15) & ~15;
   const narrow = strip + <usize>rowsPerBlock * ldStrip;
   const groups = narrow + (<usize>(rowsPerBlock * colsPerBlock) << 2);
-  const block = groups + GROUP_BYTES;
+  const block = groups + GROUP_BYTES + PANEL_PARAMETER_BYTES;
   const inPlace = !c.window && (wide ? c.aType == I32 : c.aType == I16 && kEven == k);
   const lda = inPlace ? c.aRowBytes : wide ? <usize>k << 2 : <usize>kEven << 1;
   const dstBytes = resultBytes(e);
@@ -221,11 +227,18 @@ export function contract(
         const out = direct ? dst : strip, ldOut = direct ? c.dstRowBytes : ldStrip;
         if (sums == SUMS_I32) accumulateI32(a, lda, rows, b, panels, pairs, out, ldOut);
         else if (wide) accumulateWide(a, lda, rows, b, panels, k, out, ldOut);
-        else {
+        else if (scaled) {
+          accumulateScaled(
+            a, lda, rows, b, cols, pairs, c.runs + (<usize>(j >> 3) << 2),
+            e.multiplier + (<usize>(j & e.channelMask) << 2), e.channelMask ? 32 : 0,
+            e.bias ? e.bias + (<usize>j << 3) : 0, strip, ldStrip, groups,
+          );
+        } else {
           const runs = c.runs + (<usize>(j >> 3) << 2);
           accumulateI64(a, lda, rows, b, panels, pairs, runs, lowPlane, out, ldOut, groups);
         }
-        if (!direct) {
+        if (scaled) finishScaled(e, strip, ldStrip, rows, cols, dst, c.dstRowBytes, narrow);
+        else if (!direct) {
           finish(e, sums != SUMS_I32, strip, ldStrip, rows, j, cols, dst, c.dstRowBytes, narrow);
         }
       }

@@ -176,7 +176,7 @@ function rescaleFull4(x: v128, m: v128, half: v128, t: i32, lo: v128, hi: v128):
 }
 
 /** The shift that planners prefer: V8 takes fewer instructions to shift lanes by a constant. */
-const USUAL_SHIFT: i32 = 48;
+export const USUAL_SHIFT: i32 = 48;
 
 /** Four i64 within ±2^bits to i32, with a shift of t + 32 > bits: factors below 2^31 need no bounds then. */
 @inline
@@ -426,6 +426,31 @@ function rescaleBlock<S, T>(
   }
 }
 
+/** Whether sums, which are then below 2^47 in magnitude, may be rescaled before `finishScaled`. */
+export function takesScaled(e: Epilogue): bool {
+  const below = e.lo - e.zeroPoint, above = e.hi - e.zeroPoint;
+  return e.multiplier != 0 && e.bits < USUAL_SHIFT - 1 && e.uniformShift == USUAL_SHIFT && e.type != I64
+    && below <= i32.MAX_VALUE && above >= i32.MIN_VALUE;
+}
+
+/** Zero point and bounds of i32 that are rescaled already. */
+function boundBlock<T>(
+  e: Epilogue, src: usize, ldSrc: usize, rows: i32, cols: i32, dst: usize, ldDst: usize,
+): void {
+  const zero = e.zeroPoint, lo = e.lo, hi = e.hi;
+  const late = sizeof<T>() == 1 || (sizeof<T>() == 2 && zero == 0);
+  const zeros = late ? i16x8.splat(<i16>zero) : i32x4.splat(<i32>zero);
+  const least = late ? i16x8.splat(<i16>lo) : i32x4.splat(<i32>max<i64>(lo - zero, i32.MIN_VALUE));
+  const most = late ? i16x8.splat(<i16>hi) : i32x4.splat(<i32>min<i64>(hi - zero, i32.MAX_VALUE));
+  for (; rows > 0; --rows, src += ldSrc, dst += ldDst) {
+    let s = src, d = dst, c = cols;
+    for (; c >= 8; c -= 8, s += 32, d += 8 * sizeof<T>()) {
+      storeBounded<T>(d, v128.load(s), v128.load(s, 16), late, least, most, zeros);
+    }
+    for (; c > 0; --c, s += 4, d += sizeof<T>()) store<T>(d, <T>clampI64(<i64>load<i32>(s) + zero, lo, hi));
+  }
+}
+
 /** Accumulators as they are, plus the bias: the sums fit S, and T too. */
 function plainBlock<S, T>(
   e: Epilogue, src: usize, ldSrc: usize, rows: i32, col: i32, cols: i32, dst: usize, ldDst: usize,
@@ -460,6 +485,20 @@ function blockTo<S>(
   else rescaleBlock<S, i64>(e, src, ldSrc, rows, col, cols, dst, ldDst);
 }
 
+/** Looks a block of rescaled values, row after row, up in the table. */
+function lookUp(e: Epilogue, src: usize, rows: i32, cols: i32, dst: usize, ldDst: usize): void {
+  const ldSrc = <usize>cols * byteSize(e.type);
+  for (; rows > 0; --rows, src += ldSrc, dst += ldDst) {
+    if (e.segmentsLog2) {
+      lutInterpolate(
+        src, cols, e.table, e.segmentsLog2, e.guardBits, e.shortTable, e.tableType, dst,
+      );
+    } else {
+      lutDirect(e.type, src, cols, e.table, byteSize(e.tableType), dst);
+    }
+  }
+}
+
 /**
  * Turns a block of accumulators (i32, or i64 if `wide`) into results. `col` is the channel of its
  * first column; `narrow` is scratch for rows·cols·4 bytes, used when there is a table.
@@ -472,16 +511,20 @@ export function finish(
   const ldOut = e.table ? <usize>cols * byteSize(e.type) : ldDst;
   if (wide) blockTo<i64>(e, src, ldSrc, rows, col, cols, out, ldOut);
   else blockTo<i32>(e, src, ldSrc, rows, col, cols, out, ldOut);
-  if (!e.table) return;
-  for (let p = out; rows > 0; --rows, p += ldOut, dst += ldDst) {
-    if (e.segmentsLog2) {
-      lutInterpolate(
-        p, cols, e.table, e.segmentsLog2, e.guardBits, e.shortTable, e.tableType, dst,
-      );
-    } else {
-      lutDirect(e.type, p, cols, e.table, byteSize(e.tableType), dst);
-    }
-  }
+  if (e.table) lookUp(e, out, rows, cols, dst, ldDst);
+}
+
+/** As `finish`, of i32 to which bias and rescale have been applied; see `takesScaled`. */
+export function finishScaled(
+  e: Epilogue, src: usize, ldSrc: usize, rows: i32, cols: i32, dst: usize, ldDst: usize, narrow: usize,
+): void {
+  const out = e.table ? narrow : dst;
+  const ldOut = e.table ? <usize>cols * byteSize(e.type) : ldDst;
+  if (e.type == I16) boundBlock<i16>(e, src, ldSrc, rows, cols, out, ldOut);
+  else if (e.type == I8) boundBlock<i8>(e, src, ldSrc, rows, cols, out, ldOut);
+  else if (e.type == U8) boundBlock<u8>(e, src, ldSrc, rows, cols, out, ldOut);
+  else boundBlock<i32>(e, src, ldSrc, rows, cols, out, ldOut);
+  if (e.table) lookUp(e, out, rows, cols, dst, ldDst);
 }
 
 /** Bytes of one result of `finish`. */

@@ -2,17 +2,20 @@
 // columns, each a run of k pairs: 16 i16 `b[k][c], b[k+1][c]` for c = 0..7. One tile kernel sums in
 // i32; where that could overflow, K is cut into runs that cannot, and their sums are combined.
 
+import { USUAL_SHIFT } from "./epilogue";
+import { highWords, lowWords } from "./types";
+
 /** Columns of a panel. */
 export const PANEL: i32 = 8;
 /** Rows of a tile: its 8 accumulators and what a pair needs are in registers in every version of V8. */
 export const TILE: i32 = 4;
 const TILE_BYTES: usize = 4 * 32;
 /** Runs that are combined at once; the sums of a group stay in the first-level cache. */
-const GROUP: i32 = 16;
+export const GROUP: i32 = 64;
 /** Pairs of k whose products of any i16 with values in −128..128 surely fit i32: 508·2^7·2^15 < 2^31. */
 const SPLIT_RUN: i32 = 254;
-/** Bytes of scratch that `accumulateI64` uses. */
-export const GROUP_BYTES: usize = 16 * 4 * 32;
+/** Bytes of scratch that `accumulateI64` and `accumulateScaled` use. */
+export const GROUP_BYTES: usize = 64 * 4 * 32;
 
 @inline
 function mac(sum: v128, x: v128, y: v128): v128 {
@@ -138,7 +141,7 @@ export function accumulateI32(
  */
 @inline
 function emit(low: v128, high: v128, runs: v128, out: usize, add: bool, shift: i32): void {
-  // What rounding down has lost is at most GROUP·2^16, and |sum| ≤ GROUP·2^31 < 2^47.
+  // What rounding down has lost is at most GROUP·2^16 < 2^32, and |sum| ≤ GROUP·2^31 < 2^47.
   const rest = i32x4.add(i32x4.sub(low, i32x4.shl(high, 16)), runs);
   const upper = i32x4.shr_s(i32x4.add(high, i32x4.shr_u(rest, 16)), 16);
   const lower = i32x4.add(low, runs);
@@ -156,26 +159,85 @@ function emit(low: v128, high: v128, runs: v128, out: usize, add: bool, shift: i
   v128.store(out, t1, 16);
 }
 
-/** Stores (or adds) the sums of a tile of `rows` rows, times 2^shift, as i64. */
-function combine(
-  sums: usize, runs: i32, rows: i32, out: usize, ldo: usize, add: bool, shift: i32,
+/** Half of a multiple of 2^48, in multiples of 2^16 once products of what is below those are shifted. */
+@inline
+function highOfProduct(low: v128, high: v128, m: v128, upper: bool): v128 {
+  const half = i64x2.splat(<i64>1 << (USUAL_SHIFT - 1));
+  return upper
+    ? i64x2.add(
+        i64x2.shr_u(i64x2.add(i64x2.extmul_high_i32x4_u(low, m), half), 16),
+        i64x2.extmul_high_i32x4_s(high, m),
+      )
+    : i64x2.add(
+        i64x2.shr_u(i64x2.add(i64x2.extmul_low_i32x4_u(low, m), half), 16),
+        i64x2.extmul_low_i32x4_s(high, m),
+      );
+}
+
+/**
+ * What `emit` says, below 2^47 in magnitude, times m ≥ 0, rounded and shifted by 48: with
+ * x = H·2^16 + R, 0 ≤ R < 2^23, that is `(H·m + ((R·m + 2^47) >> 16)) >> 32`, whose parts fit 64 bits.
+ */
+@inline
+function emitScaled(low: v128, high: v128, runs: v128, m: v128, out: usize): void {
+  const rest = i32x4.add(i32x4.sub(low, i32x4.shl(high, 16)), runs);
+  v128.store(
+    out, highWords(highOfProduct(rest, high, m, false), highOfProduct(rest, high, m, true)),
+  );
+}
+
+/**
+ * Sums the runs of a tile of `rows` rows. Without `m` they are stored (or added), times 2^shift, as
+ * i64; else they are stored rescaled by the factors there and a shift of 48, with the biases that
+ * `biasLow` has the low words of and `biasHigh` the multiples of 2^16, as i32.
+ */
+@inline
+function combineAs(
+  scaled: bool, sums: usize, runs: i32, rows: i32, out: usize, ldo: usize, add: bool, shift: i32,
+  m: usize, bias: usize,
 ): void {
-  const count = i32x4.splat(runs);
+  const count = i32x4.splat(runs), zero = i32x4.splat(0);
+  let x: v128;
   for (; rows > 0; rows -= 2, sums += 64, out += 2 * ldo) {
-    let l0 = i32x4.splat(0), l1 = l0, l2 = l0, l3 = l0, h0 = l0, h1 = l0, h2 = l0, h3 = l0;
-    let x: v128, p = sums;
+    let l0 = zero, l1 = zero, h0 = zero, h1 = zero;
+    if (scaled && bias) {
+      l0 = v128.load(bias); l1 = v128.load(bias, 16);
+      h0 = v128.load(bias, 32); h1 = v128.load(bias, 48);
+    }
+    let l2 = l0, l3 = l1, h2 = h0, h3 = h1, p = sums;
     for (let i = runs; i > 0; --i, p += TILE_BYTES) {
       x = v128.load(p); l0 = i32x4.add(l0, x); h0 = i32x4.add(h0, i32x4.shr_s(x, 16));
       x = v128.load(p, 16); l1 = i32x4.add(l1, x); h1 = i32x4.add(h1, i32x4.shr_s(x, 16));
       x = v128.load(p, 32); l2 = i32x4.add(l2, x); h2 = i32x4.add(h2, i32x4.shr_s(x, 16));
       x = v128.load(p, 48); l3 = i32x4.add(l3, x); h3 = i32x4.add(h3, i32x4.shr_s(x, 16));
     }
-    emit(l0, h0, count, out, add, shift);
-    emit(l1, h1, count, out + 32, add, shift);
-    if (rows == 1) break;
-    emit(l2, h2, count, out + ldo, add, shift);
-    emit(l3, h3, count, out + ldo + 32, add, shift);
+    if (scaled) {
+      const m0 = v128.load(m), m1 = v128.load(m, 16);
+      emitScaled(l0, h0, count, m0, out);
+      emitScaled(l1, h1, count, m1, out + 16);
+      if (rows == 1) break;
+      emitScaled(l2, h2, count, m0, out + ldo);
+      emitScaled(l3, h3, count, m1, out + ldo + 16);
+    } else {
+      emit(l0, h0, count, out, add, shift);
+      emit(l1, h1, count, out + 32, add, shift);
+      if (rows == 1) break;
+      emit(l2, h2, count, out + ldo, add, shift);
+      emit(l3, h3, count, out + ldo + 32, add, shift);
+    }
   }
+}
+
+function combine(
+  sums: usize, runs: i32, rows: i32, out: usize, ldo: usize, add: bool, shift: i32,
+): void {
+  combineAs(false, sums, runs, rows, out, ldo, add, shift, 0, 0);
+}
+
+function combineScaled(
+  sums: usize, runs: i32, rows: i32, out: usize, ldo: usize, m: usize, bias: usize,
+): void {
+  combineAs(true, sums, runs, rows, out, ldo, false, 0, m, bias);
 }
 
 /**
@@ -219,6 +281,65 @@ export function accumulateI64(
       } else {
         tileRuns(tile, x, lda, b, pairs, run, out, ldStrip, false, 0, scratch);
       }
+      r += tile ? TILE : 1;
+    }
+  }
+}
+
+/** Whether no panel has more runs than `accumulateScaled` takes. */
+export function runsAreFew(runs: usize, panels: i32, pairs: i32): bool {
+  for (; panels > 0; --panels, runs += 4) if (max(load<i32>(runs), 1) * GROUP < pairs) return false;
+  return true;
+}
+
+/** Eight biases as low words, then multiples of 2^16 rounded down. */
+@inline
+function splitBias(bias: usize, dst: usize): void {
+  for (let i: usize = 0; i < 32; i += 16) {
+    const x0 = v128.load(bias + 2 * i), x1 = v128.load(bias + 2 * i, 16);
+    const low = lowWords(x0, x1);
+    v128.store(dst + i, low);
+    v128.store(dst + i, v128.or(i32x4.shl(highWords(x0, x1), 16), i32x4.shr_u(low, 16)), 32);
+  }
+}
+
+/** Factors and biases of one panel: 64 bytes of biases, as the last panel needs them, and 64 split. */
+export const PANEL_PARAMETER_BYTES: usize = 32 + 64 + 64;
+
+/**
+ * `strip[r][c] = (Σ_k a[r][k]·b[k][c] + bias[c])·m[c]`, rounded and shifted by 48, in i32, of sums below
+ * 2^47 in magnitude over few runs. `nextM` is 0 where all columns have the factors at `m`; `bias`, if
+ * any, is of i64. `cols` is what the panels hold: nothing is read beyond.
+ */
+export function accumulateScaled(
+  a: usize, lda: usize, rows: i32, b: usize, cols: i32, pairs: i32, runs: usize,
+  m: usize, nextM: usize, bias: usize, strip: usize, ldStrip: usize, scratch: usize,
+): void {
+  const lastM = scratch + GROUP_BYTES, lastBias = lastM + 32, split = lastBias + 64;
+  for (; cols > 0; cols -= 8, b += <usize>pairs << 5, strip += 32, runs += 4, m += nextM) {
+    if (cols < 8) {
+      if (nextM) {
+        memory.copy(lastM, m, <usize>cols << 2);
+        m = lastM;
+      }
+      if (bias) {
+        memory.copy(lastBias, bias, <usize>cols << 3);
+        bias = lastBias;
+      }
+    }
+    if (bias) {
+      splitBias(bias, split);
+      bias += 64;
+    }
+    const run = max(load<i32>(runs), 1);
+    const count = (pairs + run - 1) / run;
+    for (let r = 0; r < rows; ) {
+      const tile = isTile(r, rows);
+      if (tile) r = min(r, rows - TILE);
+      runSums(tile, a + <usize>r * lda, lda, b, pairs, run, -1, scratch, 32, TILE_BYTES);
+      combineScaled(
+        scratch, count, tile ? TILE : 1, strip + <usize>r * ldStrip, ldStrip, m, bias ? split : 0,
+      );
       r += tile ? TILE : 1;
     }
   }

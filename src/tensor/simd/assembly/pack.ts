@@ -111,18 +111,38 @@ export function columnSums(packed: usize, k: i32, n: i32, dst: usize): void {
   }
 }
 
-/** The most pairs of which, wherever they start, no column's `Σ|b|` exceeds the limit. */
-function safeRun(panel: usize, pairs: i32, limit: i32): i32 {
-  // A sum below this bound cannot wrap when the next pair is added.
-  const bound = i32x4.splat(min(limit, 0x7ffe0000));
-  let s0 = i32x4.splat(0), s1 = s0, first = panel, length = 0, least = pairs;
+/** Twice the magnitude of the sum of products with values of one sign, over the greatest of them. */
+@inline
+function twiceReach(sum: v128, abs: v128): v128 {
+  return i32x4.add(abs, i32x4.abs(sum));
+}
+
+/**
+ * The most pairs of which, wherever they start, no column's `Σ|b|` exceeds the limit; if `oneSided`,
+ * neither the sum of its positive values nor that of its negative ones does.
+ */
+function safeRun(panel: usize, pairs: i32, limit: i32, oneSided: bool): i32 {
+  const one = i16x8.splat(1);
+  // Doubled; a sum below this bound cannot wrap when the next pair is added.
+  const bound = i32x4.splat(min(limit, 0x3ffe0000) << 1);
+  let abs0 = i32x4.splat(0), abs1 = abs0, sum0 = abs0, sum1 = abs0;
+  let first = panel, length = 0, least = pairs;
   for (let i = 0; i < pairs; ++i, panel += 32) {
-    s0 = i32x4.add(s0, absPairs(v128.load(panel)));
-    s1 = i32x4.add(s1, absPairs(v128.load(panel, 16)));
+    let b0 = v128.load(panel), b1 = v128.load(panel, 16);
+    abs0 = i32x4.add(abs0, absPairs(b0));
+    abs1 = i32x4.add(abs1, absPairs(b1));
+    sum0 = i32x4.add(sum0, i32x4.dot_i16x8_s(b0, one));
+    sum1 = i32x4.add(sum1, i32x4.dot_i16x8_s(b1, one));
     ++length;
-    while (v128.any_true(v128.or(i32x4.gt_s(s0, bound), i32x4.gt_s(s1, bound)))) {
-      s0 = i32x4.sub(s0, absPairs(v128.load(first)));
-      s1 = i32x4.sub(s1, absPairs(v128.load(first, 16)));
+    while (true) {
+      const reach0 = twiceReach(oneSided ? sum0 : abs0, abs0);
+      const reach1 = twiceReach(oneSided ? sum1 : abs1, abs1);
+      if (!v128.any_true(v128.or(i32x4.gt_s(reach0, bound), i32x4.gt_s(reach1, bound)))) break;
+      b0 = v128.load(first); b1 = v128.load(first, 16);
+      abs0 = i32x4.sub(abs0, absPairs(b0));
+      abs1 = i32x4.sub(abs1, absPairs(b1));
+      sum0 = i32x4.sub(sum0, i32x4.dot_i16x8_s(b0, one));
+      sum1 = i32x4.sub(sum1, i32x4.dot_i16x8_s(b1, one));
       first += 32;
       least = min(least, --length);
     }
@@ -132,15 +152,16 @@ function safeRun(panel: usize, pairs: i32, limit: i32): i32 {
 
 /**
  * For each panel of eight columns, as i32 at `dst`, a length of runs in pairs: K being cut into runs of
- * it, `Σ|b[k][c]| ≤ limit` in each for every column c. With `limit = ⌊(2^31 − 1) / |a|max⌋`, ⌈k/2⌉
- * proves that i32 holds every sum; 0 says that a single pair exceeds the limit, which `contract` takes
- * for 1. Returns the least. Every pair is added and subtracted at most once: O(k·n).
+ * it, `Σ|b[k][c]| ≤ limit` in each for every column c, or, if `oneSided`, the sums of its positive and
+ * of its negative values are. With `limit = ⌊(2^31 − 1) / |a|max⌋`, ⌈k/2⌉ proves that i32 holds every
+ * sum, for values of one sign if `oneSided`; 0 says that a single pair exceeds the limit, which
+ * `contract` takes for 1. Returns the least. Every pair is added and subtracted at most once: O(k·n).
  */
-export function planRuns(packed: usize, k: i32, n: i32, limit: i32, dst: usize): i32 {
+export function planRuns(packed: usize, k: i32, n: i32, limit: i32, dst: usize, oneSided: bool): i32 {
   const pairs = (k + 1) >> 1;
   let least = i32.MAX_VALUE;
   for (let j = (n + 7) >> 3; j > 0; --j, packed += <usize>pairs << 5, dst += 4) {
-    let run = safeRun(packed, pairs, limit);
+    let run = safeRun(packed, pairs, limit, oneSided);
     if (run > 0) {
       // As many runs, but of one length, which the processor learns to predict.
       const runs = (pairs + run - 1) / run;

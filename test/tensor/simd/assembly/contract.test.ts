@@ -40,7 +40,7 @@ function packed(b: IntegerArray, bType: Dtype, { k, n }: Sizes, aMax: number, wi
   kernels.pack(wide ? 1 : 0, code(bType), arena.put(b), n * size, size, k, n, at);
   if (wide) return { b: at, sums: SUMS.wide, runs: 0 };
   const runs = arena.alloc(4 * panels);
-  const least = kernels.planRuns(at, k, n, Math.floor(0x7fffffff / aMax), runs);
+  const least = kernels.planRuns(at, k, n, Math.floor(0x7fffffff / aMax), runs, 0);
   return { b: at, sums: least >= Math.ceil(k / 2) ? SUMS.i32 : SUMS.runs, runs };
 }
 
@@ -197,51 +197,62 @@ describe("contract: matrices", () => {
 describe("planRuns", () => {
   const random = new Random(2);
 
-  function plan(b: Int16Array, { k, n }: Pick<Sizes, "k" | "n">, limit: number) {
+  function plan(
+    b: Int16Array,
+    { k, n }: Pick<Sizes, "k" | "n">,
+    limit: number,
+    oneSided: boolean = false,
+  ) {
     arena.reset();
     const panels = Math.ceil(n / 8);
     const at = arena.alloc(panels * Math.ceil(k / 2) * 32);
     const runs = arena.alloc(4 * panels);
     kernels.pack(0, code("i16"), arena.put(b), n * 2, 2, k, n, at);
-    const least = kernels.planRuns(at, k, n, limit, runs);
+    const least = kernels.planRuns(at, k, n, limit, runs, oneSided ? 1 : 0);
     arena.check();
     const own = Array.from({ length: panels }, (_, p) => arena.view.getInt32(runs + 4 * p, true));
     expect(least).toBe(Math.min(...own));
     return own;
   }
 
-  it("bounds the sums of every column of a panel", () => {
-    for (let round = 0; round < 60; round++) {
-      const [k, n] = [random.between(1, 200), random.between(1, 30)];
-      const b = random.uniform("i16", k * n, -3000, 3000) as Int16Array;
-      const limit = random.between(3000, 400000);
-      plan(b, { k, n }, limit).forEach((run, panel) => {
-        const columns = Array.from({ length: n }, (_, c) => c).filter((c) => c >> 3 === panel);
-        /** The greatest sum of `length` rows of a column, from any multiple of `step` on. */
-        const greatest = (length: number, step: number): number => {
-          let most = 0;
-          for (const c of columns) {
-            for (let from = 0; from < k; from += step) {
-              let sum = 0;
-              for (let i = from; i < Math.min(from + length, k); i++)
-                sum += Math.abs(b[i * n + c]!);
-              most = Math.max(most, sum);
+  it.each([false, true])(
+    "bounds the sums of every column of a panel, one-sided: %s",
+    (oneSided) => {
+      for (let round = 0; round < 60; round++) {
+        const [k, n] = [random.between(1, 200), random.between(1, 30)];
+        const b = random.uniform("i16", k * n, -3000, 3000) as Int16Array;
+        const limit = random.between(3000, 400000);
+        plan(b, { k, n }, limit, oneSided).forEach((run, panel) => {
+          const columns = Array.from({ length: n }, (_, c) => c).filter((c) => c >> 3 === panel);
+          /** The greatest sum of `length` rows of a column, from any multiple of `step` on. */
+          const greatest = (length: number, step: number): number => {
+            let most = 0;
+            for (const c of columns) {
+              for (let from = 0; from < k; from += step) {
+                const sums = [0, 0];
+                for (let i = from; i < Math.min(from + length, k); i++) {
+                  const value = b[i * n + c]!;
+                  sums[oneSided && value < 0 ? 1 : 0]! += Math.abs(value);
+                }
+                most = Math.max(most, ...sums);
+              }
             }
-          }
-          return most;
-        };
-        const pairs = Math.ceil(k / 2);
-        expect(run).toBeLessThanOrEqual(pairs);
-        if (run === 0) return expect(greatest(2, 2)).toBeGreaterThan(limit);
-        expect(greatest(2 * run, 2 * run)).toBeLessThanOrEqual(limit);
-        // The proof that i32 holds all sums is found whenever there is one.
-        expect(run === pairs).toBe(greatest(2 * pairs, 2 * pairs) <= limit);
-        // One run fewer would not fit wherever the cuts were.
-        const runs = Math.ceil(pairs / run);
-        if (runs > 1) expect(greatest(2 * Math.ceil(pairs / (runs - 1)), 2)).toBeGreaterThan(limit);
-      });
-    }
-  });
+            return most;
+          };
+          const pairs = Math.ceil(k / 2);
+          expect(run).toBeLessThanOrEqual(pairs);
+          if (run === 0) return expect(greatest(2, 2)).toBeGreaterThan(limit);
+          expect(greatest(2 * run, 2 * run)).toBeLessThanOrEqual(limit);
+          // The proof that i32 holds all sums is found whenever there is one.
+          expect(run === pairs).toBe(greatest(2 * pairs, 2 * pairs) <= limit);
+          // One run fewer would not fit wherever the cuts were.
+          const runs = Math.ceil(pairs / run);
+          if (runs > 1)
+            expect(greatest(2 * Math.ceil(pairs / (runs - 1)), 2)).toBeGreaterThan(limit);
+        });
+      }
+    },
+  );
 
   it("does not call one pair a proof when that alone exceeds the limit", () => {
     const pair = Int16Array.of(-32768, -32768);
@@ -338,6 +349,73 @@ describe("contract: sums at the ends", () => {
       });
       const expected = product(a, b, m, k, n).map((sum, i) => sum + bias[i % n]!);
       expect(arena.take("i64", dst, m * n)).toEqual(expected);
+    }
+  });
+});
+
+describe("contract: rescaled sums of runs", () => {
+  const random = new Random(10);
+  const OUTPUTS = [
+    { type: "i16", zeroPoint: 0n, lo: -32768n, hi: 32767n },
+    { type: "i16", zeroPoint: 1000n, lo: -20000n, hi: 32767n },
+    { type: "u8", zeroPoint: 7n, lo: 0n, hi: 200n },
+    { type: "i32", zeroPoint: -5n, lo: -(2n ** 31n), hi: 2n ** 31n - 1n },
+  ] as const;
+
+  it.each(OUTPUTS)("are exact as $type with zero point $zeroPoint", (output) => {
+    // Up to 64 runs are combined at once: beyond 128 values of k there are more where each pair is one.
+    for (const k of [1, 2, 7, 64, 127, 128, 129, 300]) {
+      for (const [n, perChannel, biased] of [
+        [8, true, true],
+        [13, true, true],
+        [21, true, false],
+        [13, false, true],
+      ] as const) {
+        arena.reset();
+        const sizes = { m: random.between(1, 9), k, n };
+        const { m } = sizes;
+        const top = [2047, 32767][random.between(0, 1)]!;
+        const a = random.uniform("i16", m * k, -32768, 32767);
+        a.fill(-32768 as never, 0, k);
+        const b = random.uniform("i16", k * n, -top - 1, top);
+        for (let i = 0; i < k; i++) b[i * n] = (-top - 1) as never;
+        const bias = BigInt64Array.from(
+          { length: n },
+          (_, i) => (i % 2 === 0 ? -1n : 1n) << BigInt(random.between(0, 45)),
+        );
+        const factors = random.uniform("i32", perChannel ? n : 1, 0, 2 ** 31 - 1);
+        factors[0] = (2 ** 31 - 1) as never;
+        const lanes = perChannel ? factors : new Int32Array(8).fill(Number(factors[0]));
+        const size = bytesOf(output.type);
+        const dst = arena.alloc(m * n * size);
+        contract({
+          ...sizes,
+          a: arena.put(a),
+          aType: code("i16"),
+          aRowBytes: k * 2,
+          ...packed(b, "i16", sizes, 32768, false),
+          sums: SUMS.runs,
+          epilogue: arena.epilogue({
+            ...output,
+            type: code(output.type),
+            bias: biased ? arena.putAtEnd(bias) : 0,
+            multiplier: arena.put(lanes),
+            uniformShift: 48,
+            bits: 46,
+            channelMask: perChannel ? -1 : 0,
+          }),
+          dst,
+          dstRowBytes: n * size,
+          window: 0,
+        });
+        const expected = product(a, b, m, k, n).map((sum, i) => {
+          const x = sum + (biased ? bias[i % n]! : 0n);
+          const factor = BigInt(factors[perChannel ? i % n : 0]!);
+          const y = ((x * factor + (1n << 47n)) >> 48n) + output.zeroPoint;
+          return Number(y < output.lo ? output.lo : y > output.hi ? output.hi : y);
+        });
+        expect(arena.take(output.type, dst, m * n).map(Number)).toEqual(expected);
+      }
     }
   });
 });

@@ -1,15 +1,18 @@
-// The simd backend's matrix product beside tfjs's float32 one, through what both offer in public.
+// The simd backend's matrix product beside the float32 ones of tfjs and onnxruntime-web, through what
+// each offers in public.
 import { createRequire } from "node:module";
 import path from "node:path";
 import * as tf from "@tensorflow/tfjs-core";
 import { setWasmPaths } from "@tensorflow/tfjs-backend-wasm";
+import { openFloatModel } from "aivm/analysis";
 import { createSimdBackendSync } from "aivm/tensor/simd";
+import { ModelBuilder } from "../dist/compiler/onnx/modelBuilder.js";
 import { race } from "./race.mjs";
 
 const S = 512;
 const SHAPE = [S, S];
-/** What tfjs float32 is to be beaten by. */
-const BAR = 2.2;
+/** What the float32 of tfjs and of onnxruntime-web are to be beaten by. */
+const BARS = { tfjs: 2.3, onnxruntime: 2.5 };
 
 let state = 1;
 /** A reproducible integer in [lo, hi]. */
@@ -56,20 +59,74 @@ export async function benchGemm({ quick }) {
     read(y);
   };
 
-  const names = ["tfjs float32 matMul", "simd, exact i64 sums", "simd, rescaled to i16"];
-  const timings = await race([() => tf.matMul(ta, tb).dispose(), exact, rescaled], quick ? 1 : 5);
+  const bytes = byteProduct(backend);
+
+  const model = new ModelBuilder(17)
+    .input("a", "float32", SHAPE)
+    .input("b", "float32", SHAPE)
+    .node("MatMul", ["a", "b"], ["y"])
+    .output("y", "float32", SHAPE);
+  const float = await openFloatModel(model.encode());
+  const feeds = new Map(
+    [left, right].map((data, i) => [
+      i === 0 ? "a" : "b",
+      /** @type {const} */ ({ elementType: "float32", dims: SHAPE, data: Float32Array.from(data) }),
+    ]),
+  );
+
+  const names = [
+    "tfjs float32 matMul",
+    "onnxruntime-web float32 MatMul",
+    "i16 × 12 bits, exact i64 sums",
+    "i16 × 12 bits, rescaled to i16",
+    "8 × 8 bits, rescaled to i16",
+  ];
+  const timings = await race(
+    [
+      () => tf.matMul(ta, tb).dispose(),
+      () => float.run(feeds),
+      exact,
+      rescaled,
+      () => read(bytes(output)),
+    ],
+    quick ? 1 : 8,
+  );
   backend.dispose();
+  await float.dispose();
   ta.dispose();
   tb.dispose();
-  const peer = timings[0]?.medianMs ?? NaN;
+  const [tfjs, onnxruntime] = timings.map(({ medianMs }) => medianMs);
   return {
-    name: "matmul 512³, i16 × 12 bits",
-    bar: BAR,
+    name: "matmul 512³",
+    bars: BARS,
     rows: timings.map((timing, i) => ({
       name: names[i] ?? "",
+      peer: i < 2,
       ...timing,
       gmacPerSecond: S ** 3 / timing.medianMs / 1e6,
-      ratio: peer / timing.medianMs,
+      overTfjs: (tfjs ?? NaN) / timing.medianMs,
+      overOnnxruntime: (onnxruntime ?? NaN) / timing.medianMs,
     })),
+  };
+}
+
+/**
+ * What `fx8` multiplies: full-range i8 by full-range i8.
+ * @param {ReturnType<typeof createSimdBackendSync>} backend
+ */
+function byteProduct({ kernels, upload, release }) {
+  const tensor = () =>
+    upload(
+      "i8",
+      SHAPE,
+      new Uint8Array(Int8Array.from({ length: S * S }, () => random(-128, 127)).buffer),
+    );
+  const [a, b] = [tensor(), tensor()];
+  const attributes = /** @type {const} */ ({ aBits: 8, bBits: 8, accumulator: "i32" });
+  return (/** @type {Parameters<typeof kernels.rescale>[3]} */ output) => {
+    const sums = kernels.matmul(a, b, attributes, SHAPE);
+    const y = kernels.rescale(sums, 40_000, 32, output);
+    release(sums);
+    return y;
   };
 }

@@ -96,7 +96,8 @@ async function gemm() {
   document["gemm"] = result;
   say(`\n${result.name}`);
   for (const row of result.rows) {
-    const ratio = row === result.rows[0] ? "" : `  ${times(row.ratio, result.bar)}`;
+    const { tfjs, onnxruntime } = row.peer ? {} : result.bars;
+    const ratio = `  ${times(row.overTfjs, tfjs)} tfjs, ${times(row.overOnnxruntime, onnxruntime)} onnxruntime-web`;
     say(
       `  ${row.name.padEnd(34)} ${ms(row).padEnd(30)} ${row.gmacPerSecond.toFixed(1)} GMAC/s${ratio}`,
     );

@@ -104,7 +104,7 @@ export class PackedWeights implements Derived, Panels {
       const columns = this.columnSums(b);
       const short = this.engine.choose([b, bias], () => this.isShort(a, columns, bias));
       if (short) return PROVED;
-      const runs = (): SumsPlan => this.runs(magnitude(a), b);
+      const runs = (): SumsPlan => this.runs(a, b);
       return recorder.isOwn(b) ? runs() : recorder.aside(runs);
     }
     return this.engine.choose([], () => this.remembered(a, b, bias));

@@ -229,7 +229,8 @@ def read_port(r, dimensions):
 
 
 def read_size(r, dimensions):
-    if not 0x90 <= (r.data[r.at] if r.at < len(r.data) else 0) <= 0x9F:
+    tag = r.data[r.at] if r.at < len(r.data) else 0
+    if not (0x90 <= tag <= 0x9F or tag in (0xDC, 0xDD)):
         return r.int(0, 0x7FFFFFFF)
     r.array(4)
     dimension = r.int(0, len(dimensions) - 1)
@@ -355,8 +356,6 @@ def elementwise(meaning):
 
 
 def reshape(machine, x, dims):
-    if -2 in dims:
-        raise Unsupported("reshape with a shape operand")
     shape = [x["shape"][-3 - d] if d <= -3 else d for d in dims]
     total = count(x["shape"])
     if -1 in shape:
@@ -472,6 +471,8 @@ def check_supported(module):
                 stack.append((a[0], max(a[1], b[1])))
             elif op == "reshape":
                 dims = imm[0]
+                if -2 in dims:
+                    raise Unsupported("reshape with a shape operand")
                 if not stack or dims.count(-1) > 1 or any(-3 - d >= stack[-1][1] for d in dims):
                     raise Unsupported("validation")
                 stack[-1] = (stack[-1][0], len(dims))
@@ -566,11 +567,16 @@ def receipt_hash(module, entry, request, input_hash, trap, output_hash, gas, whe
 
 def read_inputs(entry, given):
     by_name = {x["name"]: x for x in given}
-    if set(by_name) != {port["name"] for port in entry["inputs"]}:
+    names = {port["name"] for port in entry["inputs"]}
+    if not names <= set(by_name):
         raise Refused("input", "MissingInput")
+    if names != set(by_name):
+        raise Refused("input", "UnknownInput")
     inputs = []
     for port in entry["inputs"]:
         x = by_name[port["name"]]
+        if "data" not in x:
+            raise Refused("input", "Value")  # reals, for a port without a scale
         data = base64.b64decode(x["data"])
         if len(x["shape"]) != len(port["shape"]):
             raise Refused("input", "Shape")
@@ -588,7 +594,7 @@ def run(request):
     link(module, request["parameters"])
     entries = [e for e in module["entries"] if e["name"] == request.get("entry", e["name"])]
     if not entries:
-        raise Refused("input", "NoEntry")
+        raise Refused("input", "Entry")
     entry = entries[0]
     inputs = read_inputs(entry, request["inputs"])
     bindings = {}

@@ -233,6 +233,48 @@ export function writeWeightedSum(view: DataView, at: Address, fields: Readonly<W
   writeWords(view, at + 8 * WEIGHTED_SUM_WIDE.length, WEIGHTED_SUM, fields);
 }
 
+/** Arguments of `multiply`; see `assembly/product.ts`. */
+export interface Product {
+  to: number;
+  aType: number;
+  a: Address;
+  aRow: number;
+  aStep: number;
+  bType: number;
+  b: Address;
+  bRow: number;
+  bStep: number;
+  dst: Address;
+  cols: number;
+  unit: number;
+  chunk: number;
+  epilogue: Address;
+}
+
+const PRODUCT = [
+  "to",
+  "aType",
+  "a",
+  "aRow",
+  "aStep",
+  "bType",
+  "b",
+  "bRow",
+  "bStep",
+  "dst",
+  "cols",
+  "unit",
+  "chunk",
+  "epilogue",
+] as const satisfies readonly (keyof Product)[];
+/** Offsets in bytes. */
+export const PRODUCT_FIELD = offsets(PRODUCT);
+
+/** Writes a product at a multiple of 4. */
+export function writeProduct(view: DataView, at: Address, fields: Readonly<Product>): void {
+  writeWords(view, at, PRODUCT, fields);
+}
+
 export interface RescalePlan {
   multipliers: Int32Array;
   /** The shift of all channels, or 0 if there is none: then the kernel is slower. */

@@ -120,6 +120,14 @@ export interface Kernels {
     rows: number,
     cols: number,
   ): void;
+  multiply(
+    product: Address,
+    firstRow: number,
+    rows: number,
+    firstCol: number,
+    cols: number,
+    scratch: Address,
+  ): void;
   rescaleAdd(
     weightedSum: Address,
     firstRow: number,

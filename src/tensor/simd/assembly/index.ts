@@ -7,6 +7,7 @@ export { rescale } from "./epilogue";
 export { lutDirect, lutInterpolate } from "./lut";
 export { binary, compare } from "./elementwise";
 export { cast, clamp, select, unary } from "./unary";
+export { multiply } from "./product";
 export { mulWide, rescaleAdd } from "./weighted";
 export { arg, reduce } from "./reduce";
 export { pool } from "./pool";

@@ -1,6 +1,6 @@
 import { DTYPES, DTYPE_INFO } from "../../../core/dtype.js";
 import { roundUp } from "../allocator.js";
-import { CONTRACTION_FIELD, EPILOGUE_FIELD, WINDOW_FIELD } from "../descriptors.js";
+import { CONTRACTION_FIELD, EPILOGUE_FIELD, PRODUCT_FIELD, WINDOW_FIELD } from "../descriptors.js";
 import type { Address, Kernels } from "../kernels.js";
 import type { KernelCall } from "./parts.js";
 import type { ThreadPool } from "./threadPool.js";
@@ -17,6 +17,7 @@ const PARTS_PER_THREAD = 4;
 const MACS_PER_NS = 30;
 const DEPTHWISE_MACS_PER_NS = 12;
 const ELEMENT_NS = 0.4;
+const PRODUCT_NS = 1.5;
 const ELEMENTS_PER_CACHE_LINE = 64;
 const TILE_ROWS = 4;
 const PANEL_COLS = 8;
@@ -185,6 +186,20 @@ export function splitKernels(
       ) {
         along("rescale", args, 4, { 2: from, 5: to });
       } else own.rescale(epilogue, type, src, rows, cols, dst);
+    },
+    multiply(at, firstRow, rows, firstCol, cols, scratch) {
+      const byRow = rows > 1;
+      const unit = Math.max(field(at + PRODUCT_FIELD.unit), 1);
+      run("multiply", [at, firstRow, rows, firstCol, cols, scratch], {
+        units: byRow ? rows : cols,
+        ns: rows * cols * PRODUCT_NS,
+        least: byRow ? 1 : unit,
+        align: byRow ? 1 : Math.ceil(ELEMENTS_PER_CACHE_LINE / unit) * unit,
+        countArgument: byRow ? 2 : 4,
+        steps: { [byRow ? 1 : 3]: 1 },
+        scratchArgument: 5,
+        scratchBytes: shareOf(field(at + PRODUCT_FIELD.chunk) * 12),
+      });
     },
     rescaleAdd(at, firstRow, rows, firstCol, cols) {
       const byRow = rows > 1;

@@ -51,15 +51,10 @@ export function quantize(
   const high = Number(DTYPE_INFO[dtype].max);
   let saturated = 0;
   for (let i = 0; i < reals.length; i++) {
-    const y = reals[i]! * inverse;
-    const rounded = Math.floor(y + 0.5);
-    const q = rounded + zero;
-    // NaN fails every comparison, and infinities all but one.
-    if (Math.abs(y - rounded) <= 0.5 - TIE_MARGIN && q >= low && q <= high) {
-      integers[i] = q;
-      continue;
-    }
-    // A whole step outside, far more than y is off.
+    i = quantizeCertain(reals, inverse, zero, low, high, integers, i);
+    if (i === reals.length) break;
+    const rounded = Math.floor(reals[i]! * inverse + 0.5);
+    // A whole step outside, far more than the quotient is off.
     if (rounded > high - zero + 1 || rounded < low - zero - 1) {
       saturated++;
       integers[i] = rounded > 0 ? high : low;
@@ -71,6 +66,30 @@ export function quantize(
     integers[i] = Math.min(Math.max(nearest, low), high);
   }
   return { integers, saturated };
+}
+
+/**
+ * Rounds quotients that are certain and within the dtype, from index `first` on; returns the index of
+ * the first that is not. A function of its own, because compilers of the host do well with so little.
+ */
+function quantizeCertain(
+  reals: ArrayLike<number>,
+  inverse: number,
+  zero: number,
+  low: number,
+  high: number,
+  integers: Exclude<IntegerArray, BigInt64Array>,
+  first: number,
+): number {
+  for (let i = first; i < reals.length; i++) {
+    const y = reals[i]! * inverse;
+    const rounded = Math.floor(y + 0.5);
+    const q = rounded + zero;
+    // NaN fails every comparison, and infinities all but one.
+    if (!(Math.abs(y - rounded) <= 0.5 - TIE_MARGIN && q >= low && q <= high)) return i;
+    integers[i] = q;
+  }
+  return reals.length;
 }
 
 function quantizeSlowly(
@@ -128,18 +147,34 @@ export function dequantize(
   const reals =
     type === "float32" ? new Float32Array(integers.length) : new Float64Array(integers.length);
   const power = powerOfTwo(exponent);
-  const zero = Number(zeroPoint);
-  const wide = integers instanceof BigInt64Array;
   for (let i = 0; i < integers.length; i++) {
-    const q = integers[i]!;
-    const product = (wide ? Number((q as bigint) - zeroPoint) : (q as number) - zero) * mantissa;
-    // Below 2^53 nothing has rounded yet: a factor that did not fit would have made it greater. The
-    // product with a power of two rounds once; where it rounds at all in a double (below 2^−1022 or
-    // to infinity) float32 is 0 or infinite, so that storing it there is its only rounding.
-    reals[i] =
-      Math.abs(product) < Number.MAX_SAFE_INTEGER
-        ? product * power
-        : roundDyadic((BigInt(q) - zeroPoint) * BigInt(mantissa), exponent, type);
+    if (!(integers instanceof BigInt64Array)) {
+      i = dequantizeShort(integers, Number(zeroPoint), mantissa, power, reals, i);
+      if (i === integers.length) break;
+    }
+    reals[i] = roundDyadic((BigInt(integers[i]!) - zeroPoint) * BigInt(mantissa), exponent, type);
   }
   return reals;
+}
+
+/**
+ * Converts integers whose product with the mantissa is below 2^53, from index `first` on; returns the
+ * index of the first that is not. Such a product has not rounded: a factor that did not fit would have
+ * made it greater. That with a power of two rounds once; where it rounds at all in a double (below
+ * 2^−1022 or to infinity) float32 is 0 or infinite, so that storing it there is its only rounding.
+ */
+function dequantizeShort(
+  integers: Exclude<IntegerArray, BigInt64Array>,
+  zero: number,
+  mantissa: number,
+  power: number,
+  reals: Float32Array | Float64Array,
+  first: number,
+): number {
+  for (let i = first; i < integers.length; i++) {
+    const product = (integers[i]! - zero) * mantissa;
+    if (Math.abs(product) >= Number.MAX_SAFE_INTEGER) return i;
+    reals[i] = product * power;
+  }
+  return integers.length;
 }

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import { toHex } from "../../src/module/hex.js";
 import { hostSha256, portableSha256 } from "../../src/module/sha256.js";
@@ -29,6 +30,16 @@ describe.each([
     const bytes = new TextEncoder().encode("abc");
     const parts = [bytes.subarray(0, 1), new Uint8Array(), bytes.subarray(1)];
     expect(sha256(...parts)).toEqual(sha256(bytes));
+  });
+
+  it("is the same however long the message and its parts are", () => {
+    const bytes = Uint8Array.from({ length: 2100 }, (_, i) => (i * i) >> 3);
+    for (const length of [55, 56, 63, 64, 1022, 1023, 1024, 1025, 2100]) {
+      const expected = createHash("sha256").update(bytes.subarray(0, length)).digest("hex");
+      for (const cut of [0, 1, 33, length]) {
+        expect(toHex(sha256(bytes.subarray(0, cut), bytes.subarray(cut, length)))).toBe(expected);
+      }
+    }
   });
 
   it("gives plain bytes that are the caller's own", () => {

@@ -37,10 +37,14 @@ function floor({ n, d }: Rational): bigint {
   return n >= 0n ? n / d : -((-n + d - 1n) / d);
 }
 
-function expectedInteger(x: number, scale: RealScale, dtype: Dtype): bigint {
+function expectedUnsaturated(x: number, scale: RealScale): bigint {
   const s = scaleOf(scale);
   const quotient = times(rationalOf(x), { n: s.d, d: s.n });
-  const q = floor({ n: 2n * quotient.n + quotient.d, d: 2n * quotient.d }) + scale.zeroPoint;
+  return floor({ n: 2n * quotient.n + quotient.d, d: 2n * quotient.d }) + scale.zeroPoint;
+}
+
+function expectedInteger(x: number, scale: RealScale, dtype: Dtype): bigint {
+  const q = expectedUnsaturated(x, scale);
   const { min, max } = DTYPE_INFO[dtype];
   return q < min ? min : q > max ? max : q;
 }
@@ -114,6 +118,28 @@ describe("quantize", () => {
         },
       ),
       { numRuns: 2000 },
+    );
+  });
+
+  test("is exact whatever lies beside an element, and counts what saturates", () => {
+    const scale = { mantissa: 3, exponent: -4, zeroPoint: 5n };
+    const reals = fc.oneof(
+      fc.integer({ min: -9000, max: 9000 }).map((k) => (k * 3) / 32),
+      fc.double({ noNaN: true, noDefaultInfinity: true, min: -50, max: 50 }),
+      fc.double({ noNaN: true, noDefaultInfinity: true }),
+    );
+    fc.assert(
+      fc.property(
+        fc.constantFrom<Dtype>("u8", "i8", "i16", "i32", "i64"),
+        fc.array(reals, { maxLength: 40 }),
+        (dtype, list) => {
+          const { integers, saturated } = quantize(Float64Array.from(list), scale, dtype, "x");
+          const expected = list.map((x) => expectedInteger(x, scale, dtype));
+          expect(Array.from(integers, BigInt)).toEqual(expected);
+          const wide = list.map((x) => expectedUnsaturated(x, scale));
+          expect(saturated).toBe(wide.filter((q, i) => q !== expected[i]).length);
+        },
+      ),
     );
   });
 

@@ -15,13 +15,15 @@ export interface Block {
   readonly steps: readonly (0 | 1)[];
 }
 
-/** Calls `visit` for the blocks, as large as they can be, of operands that broadcast to `shape`. */
-export function forEachBlock(
-  shape: Shape,
-  operands: readonly Shape[],
-  visit: (block: Block) => void,
-): void {
-  if (shape.includes(0)) return;
+/** Axes of a result, without those of 1, and how far each operand goes from one index to the next. */
+export interface Levels {
+  readonly sizes: number[];
+  /** By level, then by operand, in elements. */
+  readonly strides: number[][];
+}
+
+/** The levels of operands that broadcast to `shape`: neighbours are one where all walk on evenly. */
+export function levelsOf(shape: Shape, operands: readonly Shape[]): Levels {
   const layouts = operands.map((own) => {
     const strides = stridesOf(own);
     const lead = shape.length - own.length;
@@ -29,7 +31,6 @@ export function forEachBlock(
       axis < lead || own[axis - lead] === 1 ? 0 : strides[axis - lead]!,
     );
   });
-  // Axes of 1 go; neighbours become one where every operand walks on evenly.
   const sizes: number[] = [];
   const strides: number[][] = [];
   shape.forEach((dim, axis) => {
@@ -44,16 +45,19 @@ export function forEachBlock(
       strides.push(own);
     }
   });
-  const none = operands.map(() => 0);
-  const cols = sizes.pop() ?? 1;
-  const steps = (strides.pop() ?? none) as (0 | 1)[];
-  const rows = sizes.pop() ?? 1;
-  const rowSteps = strides.pop() ?? none;
+  return { sizes, strides };
+}
 
+/** Calls `visit` with the elements before each operand, for every index of the levels, in order. */
+export function forEachIndex(
+  { sizes, strides }: Levels,
+  operands: number,
+  visit: (offsets: readonly number[]) => void,
+): void {
   const index = sizes.map(() => 0);
-  const offsets = [...none];
-  for (let result = 0; ; result += rows * cols) {
-    visit({ rows, cols, offsets, result, rowSteps, steps });
+  const offsets = new Array<number>(operands).fill(0);
+  for (;;) {
+    visit(offsets);
     let axis = sizes.length - 1;
     for (; axis >= 0; axis--) {
       const own = strides[axis]!;
@@ -64,4 +68,24 @@ export function forEachBlock(
     }
     if (axis < 0) return;
   }
+}
+
+/** Calls `visit` for the blocks, as large as they can be, of operands that broadcast to `shape`. */
+export function forEachBlock(
+  shape: Shape,
+  operands: readonly Shape[],
+  visit: (block: Block) => void,
+): void {
+  if (shape.includes(0)) return;
+  const levels = levelsOf(shape, operands);
+  const none = operands.map(() => 0);
+  const cols = levels.sizes.pop() ?? 1;
+  const steps = (levels.strides.pop() ?? none) as (0 | 1)[];
+  const rows = levels.sizes.pop() ?? 1;
+  const rowSteps = levels.strides.pop() ?? none;
+  let result = 0;
+  forEachIndex(levels, operands.length, (offsets) => {
+    visit({ rows, cols, offsets, result, rowSteps, steps });
+    result += rows * cols;
+  });
 }

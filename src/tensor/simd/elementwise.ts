@@ -1,12 +1,10 @@
 import { DTYPE_INFO } from "../../core/dtype.js";
-import { sameShape } from "../../core/shape.js";
 import type { BinaryOp, Kernels, UnaryOp } from "../backend.js";
-import { forEachBlock } from "./blocks.js";
 import type { Engine } from "./engine.js";
 import { BINARY, COMPARE, UNARY } from "./kernels.js";
 import type { Interval } from "./interval.js";
 import { DTYPE_INTERVAL, clamped, interval, magnitude, saturated, union } from "./interval.js";
-import { expand } from "./movement.js";
+import { forEachRows } from "./spread.js";
 import type { SimdTensor } from "./tensor.js";
 
 type Op<K extends keyof Kernels> = (
@@ -42,22 +40,18 @@ export const binary: Op<"binary"> = (engine, op, a, b, shape) => {
   engine.storageOf(b);
   const result = engine.make(a.dtype, shape, binaryBounds(op, a, b));
   const { code, bytes } = DTYPE_INFO[a.dtype];
-  const [x, y, z] = [a, b, result].map((tensor) => engine.addressOf(tensor)) as [
-    number,
-    number,
-    number,
-  ];
-  forEachBlock(shape, [a.shape, b.shape], ({ rows, cols, offsets, result: at, rowSteps, steps }) =>
+  const target = engine.addressOf(result);
+  forEachRows(engine, shape, [a, b], ({ rows, cols, at, rowBytes, steps, result: before }) =>
     engine.wasm.binary(
       BINARY[op],
       code,
-      x + offsets[0]! * bytes,
-      rowSteps[0]! * bytes,
+      at[0]!,
+      rowBytes[0]!,
       steps[0]!,
-      y + offsets[1]! * bytes,
-      rowSteps[1]! * bytes,
+      at[1]!,
+      rowBytes[1]!,
       steps[1]!,
-      z + at * bytes,
+      target + before * bytes,
       rows,
       cols,
     ),
@@ -69,23 +63,18 @@ export const compare: Op<"compare"> = (engine, op, a, b, shape) => {
   engine.storageOf(a);
   engine.storageOf(b);
   const result = engine.make("bool", shape);
-  const { code, bytes } = DTYPE_INFO[a.dtype];
-  const [x, y, z] = [a, b, result].map((tensor) => engine.addressOf(tensor)) as [
-    number,
-    number,
-    number,
-  ];
-  forEachBlock(shape, [a.shape, b.shape], ({ rows, cols, offsets, result: at, rowSteps, steps }) =>
+  const target = engine.addressOf(result);
+  forEachRows(engine, shape, [a, b], ({ rows, cols, at, rowBytes, steps, result: before }) =>
     engine.wasm.compare(
       COMPARE[op],
-      code,
-      x + offsets[0]! * bytes,
-      rowSteps[0]! * bytes,
+      DTYPE_INFO[a.dtype].code,
+      at[0]!,
+      rowBytes[0]!,
       steps[0]!,
-      y + offsets[1]! * bytes,
-      rowSteps[1]! * bytes,
+      at[1]!,
+      rowBytes[1]!,
       steps[1]!,
-      z + at,
+      target + before,
       rows,
       cols,
     ),
@@ -94,28 +83,27 @@ export const compare: Op<"compare"> = (engine, op, a, b, shape) => {
 };
 
 export const select: Op<"select"> = (engine, condition, a, b, shape) => {
-  // The kernel takes one value or all of them; whatever lies otherwise is spread out first.
-  const made: SimdTensor[] = [];
-  const spread = (x: SimdTensor, scalarFits: boolean): SimdTensor => {
-    if ((scalarFits && x.count === 1) || sameShape(x.shape, shape)) return x;
-    const full = expand(engine, x, shape);
-    made.push(full);
-    return full;
-  };
-  const [c, x, y] = [spread(condition, false), spread(a, true), spread(b, true)];
-  for (const tensor of [c, x, y]) engine.storageOf(tensor);
+  for (const tensor of [condition, a, b]) engine.storageOf(tensor);
   const result = engine.make(a.dtype, shape, union(a.interval, b.interval));
-  engine.wasm.select(
-    DTYPE_INFO[a.dtype].bytes,
-    engine.addressOf(c),
-    engine.addressOf(x),
-    x.count === 1 ? 0 : 1,
-    engine.addressOf(y),
-    y.count === 1 ? 0 : 1,
-    result.count,
-    engine.addressOf(result),
+  const { bytes } = DTYPE_INFO[a.dtype];
+  const target = engine.addressOf(result);
+  forEachRows(
+    engine,
+    shape,
+    [condition, a, b],
+    ({ cols, at, steps, result: before }) =>
+      engine.wasm.select(
+        bytes,
+        at[0]!,
+        at[1]!,
+        steps[1]!,
+        at[2]!,
+        steps[2]!,
+        cols,
+        target + before * bytes,
+      ),
+    { single: true, whole: [0] },
   );
-  for (const tensor of made) engine.release(tensor);
   return result;
 };
 

@@ -1,12 +1,12 @@
 import { DTYPE_INFO } from "../../core/dtype.js";
 import { elementCount } from "../../core/shape.js";
-import { forEachBlock } from "./blocks.js";
 import { EPILOGUE_BYTES, writeProduct } from "./descriptors.js";
 import type { Engine } from "./engine.js";
 import { channelParameters, isPerChannel, writeSteps } from "./epilogue.js";
 import { magnitude } from "./interval.js";
 import type { Base, Pending } from "./tensor.js";
 import { channelsOf, dtypeOf } from "./tensor.js";
+import { forEachRows } from "./spread.js";
 import type { Storage } from "./storage.js";
 
 type MulWide = Extract<Base, { kind: "mulWide" }>;
@@ -46,20 +46,19 @@ export function multiply(engine: Engine, pending: Pending): Storage | undefined 
   }
 
   const [aInfo, bInfo] = [DTYPE_INFO[a.dtype], DTYPE_INFO[b.dtype]];
-  const [aStart, bStart] = [engine.addressOf(a), engine.addressOf(b)];
   const accumulatorCode = DTYPE_INFO[accumulator].code;
   const outBytes = DTYPE_INFO[dtype].bytes;
   const at = engine.arguments + EPILOGUE_BYTES;
-  forEachBlock(shape, [a.shape, b.shape], ({ rows, cols, offsets, rowSteps, steps, result }) => {
+  forEachRows(engine, shape, [a, b], ({ rows, cols, at: from, rowBytes, steps, result }) => {
     const fields = {
       to: accumulatorCode,
       aType: aInfo.code,
-      a: aStart + offsets[0]! * aInfo.bytes,
-      aRow: rowSteps[0]! * aInfo.bytes,
+      a: from[0]!,
+      aRow: rowBytes[0]!,
       aStep: steps[0]!,
       bType: bInfo.code,
-      b: bStart + offsets[1]! * bInfo.bytes,
-      bRow: rowSteps[1]! * bInfo.bytes,
+      b: from[1]!,
+      bRow: rowBytes[1]!,
       bStep: steps[1]!,
       dst: out.pointer + result * outBytes,
       cols,

@@ -1,16 +1,15 @@
 import { DTYPE_INFO } from "../../core/dtype.js";
 import type { Shape } from "../../core/shape.js";
 import type { RescaleOutput } from "../backend.js";
-import { forEachBlock } from "./blocks.js";
 import { layOf } from "./broadcast.js";
 import type { SourceWidth } from "./descriptors.js";
 import { EPILOGUE_BYTES, planRescale, writeWeightedSum } from "./descriptors.js";
 import type { Engine } from "./engine.js";
 import type { ChannelParameters } from "./epilogue.js";
 import { channelParameters, writeSteps } from "./epilogue.js";
-import { onHost } from "./host.js";
 import type { Interval } from "./interval.js";
 import { interval, magnitude } from "./interval.js";
+import { forEachRows } from "./spread.js";
 import type { PendingRescale, PendingTable, SimdTensor } from "./tensor.js";
 import { boundsOf, sumsAreShort } from "./values.js";
 
@@ -18,6 +17,22 @@ const LANES = 8;
 /** More than sums of doubles are off, and a bound that stays below 2^63 all the same. */
 const ABOVE = 1 + 1 / 2 ** 40;
 const SAFE_SUM = 2 ** 63 - 2 ** 32;
+
+/** Columns below which all of them are the slow rest of a row. */
+const FEW_COLUMNS = 8;
+const NO_PARAMETERS: ChannelParameters = {
+  bytes: 0,
+  biasBytes: 4,
+  bias: 0,
+  multiplier: 0,
+  shift: 0,
+  uniformShift: 0,
+  spreadHalf: 0,
+  spreadFactor: 0,
+  spreadShift: 0,
+  perChannel: false,
+  dispose: () => {},
+};
 
 /** Writes an epilogue that rescales by one factor; its parameters lie behind it. */
 function writeScalar(
@@ -34,17 +49,10 @@ function writeScalar(
   engine.heap.view("i32", factors, LANES).fill(plan.multipliers[0] as never);
   engine.heap.view("i8", factors + 4 * LANES, LANES).fill(shift as never);
   const parameters: ChannelParameters = {
-    bytes: 0,
-    biasBytes: 4,
-    bias: 0,
+    ...NO_PARAMETERS,
     multiplier: factors,
     shift: factors + 4 * LANES,
     uniformShift: plan.uniformShift,
-    spreadHalf: 0,
-    spreadFactor: 0,
-    spreadShift: 0,
-    perChannel: false,
-    dispose: () => {},
   };
   writeSteps(engine, at, { rescale: { multiplier, shift, output } }, parameters, "i32", most);
 }
@@ -73,7 +81,9 @@ export function rescaleStored(
   const lays = [layOf(m.shape, x.shape), layOf(s.shape, x.shape)];
   const columns = x.shape[x.shape.length - 1] ?? 1;
   const isParameter = (t: SimdTensor): boolean => t.count === 1 || t.count === columns;
-  if (lays.every((lay) => lay === "scalar" || lay === "last") && isParameter(m) && isParameter(s)) {
+  const byColumn = lays.every((lay) => lay === "scalar" || lay === "last");
+  const few = columns < FEW_COLUMNS && m.count * s.count > 1 && x.count >= 64 * columns;
+  if (byColumn && isParameter(m) && isParameter(s) && !few) {
     const result = engine.make(output.dtype, x.shape, interval(output.lo, output.hi));
     const steps = { rescale: { multiplier, shift, output } };
     const parameters = channelParameters(engine, steps, false, columns, width, most);
@@ -83,37 +93,41 @@ export function rescaleStored(
     engine.packed.trim();
     return result;
   }
-  if (columns > 1 && lays.every((lay) => lay === "scalar" || lay === "row")) {
-    const result = engine.make(output.dtype, x.shape, interval(output.lo, output.hi));
-    const resultBytes = columns * DTYPE_INFO[output.dtype].bytes;
-    const target = engine.addressOf(result);
-    for (const parameter of [m, s]) engine.storageOf(parameter);
-    engine.perform(() => {
-      const multipliers = engine.hostView(m).data;
-      const shifts = engine.hostView(s).data;
-      for (let row = 0; row < x.count / columns; row++) {
-        writeScalar(
-          engine,
-          Number(multipliers[m.count === 1 ? 0 : row]),
-          Number(shifts[s.count === 1 ? 0 : row]),
-          output,
-          width,
-          most,
-        );
-        engine.wasm.rescale(
-          engine.arguments,
-          code,
-          source + row * columns * bytes,
-          1,
-          columns,
-          target + row * resultBytes,
-        );
-      }
-    });
-    return result;
-  }
-  const result = onHost(engine, "rescaleBy", x, m, s, output);
-  result.interval = interval(output.lo, output.hi);
+  return rescaleEach(engine, x, m, s, output, most);
+}
+
+/** Rescales each element by a multiplier and a shift of its own. */
+function rescaleEach(
+  engine: Engine,
+  x: SimdTensor,
+  m: SimdTensor,
+  s: SimdTensor,
+  output: RescaleOutput,
+  most: number,
+): SimdTensor {
+  for (const tensor of [x, m, s]) engine.storageOf(tensor);
+  const result = engine.make(output.dtype, x.shape, interval(output.lo, output.hi));
+  const target = engine.addressOf(result);
+  const { code } = DTYPE_INFO[x.dtype];
+  const { bytes } = DTYPE_INFO[output.dtype];
+  const steps = { rescale: { multiplier: m, shift: s, output } };
+  forEachRows(
+    engine,
+    x.shape,
+    [x, m, s],
+    ({ cols, at, result: before }) => {
+      // To the kernel these are columns of one row.
+      const parameters: ChannelParameters = {
+        ...NO_PARAMETERS,
+        multiplier: at[1]!,
+        shift: at[2]!,
+        perChannel: true,
+      };
+      writeSteps(engine, engine.arguments, steps, parameters, "i32", most);
+      engine.wasm.rescale(engine.arguments, code, at[0]!, 1, cols, target + before * bytes);
+    },
+    { single: true, whole: [0, 1, 2] },
+  );
   return result;
 }
 
@@ -129,16 +143,14 @@ export function rescaleAdd(
   engine.storageOf(a);
   engine.storageOf(b);
   const result = engine.make(output.dtype, shape, interval(output.lo, output.hi));
-  const [aInfo, bInfo] = [DTYPE_INFO[a.dtype], DTYPE_INFO[b.dtype]];
-  const [x, y, z] = [engine.addressOf(a), engine.addressOf(b), engine.addressOf(result)];
+  const target = engine.addressOf(result);
   const { code, bytes } = DTYPE_INFO[output.dtype];
   const sum =
     magnitude(a.interval) * Math.abs(multipliers.a) +
     magnitude(b.interval) * Math.abs(multipliers.b) +
     Number(1n << BigInt(shift - 1));
   const most = sum < SAFE_SUM ? BigInt(Math.ceil(sum * ABOVE)) : -1n;
-  forEachBlock(shape, [a.shape, b.shape], (block) => {
-    const { rows, cols, offsets, rowSteps, steps } = block;
+  forEachRows(engine, shape, [a, b], ({ rows, cols, at, rowBytes, steps, result: before }) => {
     writeWeightedSum(engine.heap.words, engine.arguments, {
       zeroPoint: output.zeroPoint,
       lo: output.lo,
@@ -147,16 +159,16 @@ export function rescaleAdd(
       aMultiplier: multipliers.a,
       bMultiplier: multipliers.b,
       shift,
-      aType: aInfo.code,
-      a: x + offsets[0]! * aInfo.bytes,
-      aRow: rowSteps[0]! * aInfo.bytes,
+      aType: DTYPE_INFO[a.dtype].code,
+      a: at[0]!,
+      aRow: rowBytes[0]!,
       aStep: steps[0]!,
-      bType: bInfo.code,
-      b: y + offsets[1]! * bInfo.bytes,
-      bRow: rowSteps[1]! * bInfo.bytes,
+      bType: DTYPE_INFO[b.dtype].code,
+      b: at[1]!,
+      bRow: rowBytes[1]!,
       bStep: steps[1]!,
       type: code,
-      dst: z + block.result * bytes,
+      dst: target + before * bytes,
       cols,
     });
     engine.wasm.rescaleAdd(engine.arguments, 0, rows, 0, cols);

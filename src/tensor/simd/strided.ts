@@ -1,3 +1,4 @@
+import { MAX_RANK } from "../../core/shape.js";
 import type { Engine } from "./engine.js";
 import type { Address } from "./kernels.js";
 
@@ -6,6 +7,8 @@ export interface Strided {
   readonly address: Address;
   readonly strides: readonly number[];
 }
+
+const LEVEL_BYTES = 12;
 
 /** Row-major strides in bytes. */
 export function byteStrides(shape: readonly number[], elementBytes: number): number[] {
@@ -40,21 +43,15 @@ export function copyStrided(
     }
     levels.push(level);
   }
+  // At the end, so that it does not overwrite what other kernels are called with in between.
+  const last = engine.arguments + engine.argumentBytes - LEVEL_BYTES * MAX_RANK;
   const { words } = engine.heap;
   levels.forEach((level, i) => {
-    const at = engine.arguments + 12 * i;
+    const at = last + LEVEL_BYTES * i;
     words.setInt32(at, level.count, true);
     words.setInt32(at + 4, level.from, true);
     words.setInt32(at + 8, level.to, true);
   });
   const count = levels[0]?.count ?? 1;
-  engine.wasm.copy(
-    elementBytes,
-    levels.length,
-    engine.arguments,
-    from.address,
-    to.address,
-    0,
-    count,
-  );
+  engine.wasm.copy(elementBytes, levels.length, last, from.address, to.address, 0, count);
 }

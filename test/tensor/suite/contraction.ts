@@ -302,6 +302,7 @@ export function describeContraction(backend: TheBackend): void {
         }
         run([], []);
         run([4, 1], [9]);
+        run([130, 3], [130, 1]);
         run([3, 5], []);
         run([0, 3], [3]);
       });

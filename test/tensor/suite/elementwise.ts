@@ -2,6 +2,7 @@ import { describe, it } from "vitest";
 import type { Dtype } from "../../../src/core/dtype.js";
 import { DTYPES, DTYPE_INFO, INTEGER_DTYPES } from "../../../src/core/dtype.js";
 import type { Shape } from "../../../src/core/shape.js";
+import { broadcastShapes } from "../../../src/core/shape.js";
 import type { ExactValue } from "../../../src/opcodes/evaluate.js";
 import type { TensorOpName } from "../../../src/opcodes/index.js";
 import { SeededRandom } from "../../support/seededRandom.js";
@@ -53,12 +54,34 @@ const BROADCASTS: readonly (readonly [Shape, Shape])[] = [
     [1, 2, 1, 3, 1, 2, 1, 2],
     [3, 1, 2, 1, 2],
   ],
+  [
+    [130, 3],
+    [130, 1],
+  ],
+  [[3], [130, 3]],
+  [
+    [4, 1, 4, 1, 4],
+    [1, 4, 1, 4, 1],
+  ],
   [[0, 3], [3]],
   [[0], [1]],
   [[4, 0], []],
   [
     [1, 5],
     [0, 1],
+  ],
+];
+
+/** Short rows, and more elements than are spread out at once. */
+const MANY_SHORT_ROWS: readonly (readonly [Shape, Shape])[] = [
+  [
+    [2, 3000, 3],
+    [3000, 1],
+  ],
+  [[9000, 2], [2]],
+  [
+    [5, 1, 6, 1, 4],
+    [20, 1, 9, 4],
   ],
 ];
 
@@ -152,6 +175,26 @@ export function describeElementwise(backend: TheBackend): void {
         checkSelect(a, b, []);
         checkSelect([], a, b);
         checkSelect(b, a, a);
+      }
+    });
+  });
+
+  describe("many short rows", () => {
+    it.each(MANY_SHORT_ROWS)("%j and %j", (left, right) => {
+      const random = new SeededRandom(4);
+      const output = { zeroPoint: 0n, lo: -32_768n, hi: 32_767n, dtype: "i16" } as const;
+      const of = (dtype: Dtype, shape: Shape): ExactValue => random.tensor(dtype, shape);
+      const [a, b] = [of("i16", left), of("i16", right)];
+      check(backend(), "sub", {}, a, b);
+      check(backend(), "lt", {}, b, a);
+      check(backend(), "select", {}, of("bool", right), a, b);
+      check(backend(), "select", {}, of("bool", left), b, a);
+      const sum = { aMultiplier: 715_827_883, bMultiplier: -99, shift: 31, ...output };
+      check(backend(), "rescale.add", sum, of("u8", left), of("i32", right));
+      const full = broadcastShapes([left, right]);
+      const shift = random.tensor("i8", left, 1n, 62n);
+      for (const dtype of ["u8", "i64"] as const) {
+        check(backend(), "rescale.by", { ...output }, of(dtype, full), of("i32", right), shift);
       }
     });
   });

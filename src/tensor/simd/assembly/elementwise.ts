@@ -138,7 +138,7 @@ function mulI64(x: i64, y: i64): i64 {
 
 function shiftLeft(x: i64, count: i64): i64 {
   const shifted = x << count;
-  return shifted >> count == x ? shifted : limit<i64>(x < 0);
+  return select<i64>(shifted, (x >> 63) ^ i64.MAX_VALUE, shifted >> count == x);
 }
 
 /** Truncated quotient; the caller has excluded y = 0. */

@@ -10,7 +10,24 @@ export function copyBytes(dst: usize, src: usize, bytes: usize): void {
     memory.copy(dst, src, bytes);
     return;
   }
-  for (; bytes >= 16; bytes -= 16, src += 16, dst += 16) v128.store(dst, v128.load(src));
+  if (bytes >= 16) {
+    const srcEnd = src + bytes - 16, dstEnd = dst + bytes - 16;
+    for (; dst < dstEnd; src += 16, dst += 16) v128.store(dst, v128.load(src));
+    v128.store(dstEnd, v128.load(srcEnd));
+    return;
+  }
+  if (bytes >= 8) {
+    const last = load<u64>(src + bytes - 8);
+    store<u64>(dst, load<u64>(src));
+    store<u64>(dst + bytes - 8, last);
+    return;
+  }
+  if (bytes >= 4) {
+    const last = load<u32>(src + bytes - 4);
+    store<u32>(dst, load<u32>(src));
+    store<u32>(dst + bytes - 4, last);
+    return;
+  }
   for (; bytes > 0; --bytes, ++src, ++dst) store<u8>(dst, load<u8>(src));
 }
 
@@ -28,6 +45,10 @@ function copyRun<T>(src: usize, srcStep: usize, dst: usize, dstStep: usize, n: u
     copyBytes(dst, src, n * sizeof<T>());
   } else if (srcStep == 0) {
     const value = load<T>(src);
+    if (dstStep == sizeof<T>()) {
+      const all = v128.splat<T>(value), lanes: usize = 16 / sizeof<T>();
+      for (; n >= lanes; n -= lanes, dst += 16) v128.store(dst, all);
+    }
     for (; n > 0; --n, dst += dstStep) store<T>(dst, value);
   } else {
     for (; n > 0; --n, src += srcStep, dst += dstStep) store<T>(dst, load<T>(src));
@@ -49,6 +70,44 @@ function copyBlocks<T>(count: usize, outer: Dimension, inner: Dimension, src: us
   }
 }
 
+/** Inner dimensions below it are walked by the outer one: beginning a run costs as much as some elements. */
+const SHORT: usize = 8;
+/** Elements of the outer dimension that stay in the cache meanwhile. */
+const STRIP: usize = 512;
+
+/** The last two dimensions, the inner of which is short. */
+function copyShort<T>(count: usize, outer: Dimension, inner: Dimension, src: usize, dst: usize): void {
+  for (let i: usize = 0; i < count; i += STRIP) {
+    const n = min(STRIP, count - i);
+    let p = src + i * outer.srcStep, q = dst + i * outer.dstStep;
+    for (let j = inner.count; j > 0; --j, p += inner.srcStep, q += inner.dstStep) {
+      copyRun<T>(p, outer.srcStep, q, outer.dstStep, n);
+    }
+  }
+}
+
+/** Repeats the `bytes` at `dst` until there are `count` of them. */
+function repeat(dst: usize, bytes: usize, count: usize): void {
+  const all = bytes * count;
+  for (let done = bytes; done < all; ) {
+    const more = min(done, all - done);
+    copyBytes(dst + done, dst, more);
+    done += more;
+  }
+}
+
+/** Whether elements lie side by side in the destination. */
+function isDense<T>(rank: i32, dims: usize): bool {
+  const at = dims + <usize>(rank - 1) * offsetof<Dimension>();
+  let step = sizeof<T>();
+  for (let p = at; p >= dims; p -= offsetof<Dimension>()) {
+    const d = changetype<Dimension>(p);
+    if (d.dstStep != step) return false;
+    step *= d.count;
+  }
+  return true;
+}
+
 /** `count` elements of the outermost of `rank` dimensions. */
 function copyLevel<T>(rank: i32, count: usize, dims: usize, src: usize, dst: usize): void {
   const d = changetype<Dimension>(dims);
@@ -59,6 +118,15 @@ function copyLevel<T>(rank: i32, count: usize, dims: usize, src: usize, dst: usi
   } else {
     const next = dims + offsetof<Dimension>();
     const inner = changetype<Dimension>(next);
+    if (d.srcStep == 0 && count > 1 && d.dstStep == inner.count * inner.dstStep && isDense<T>(rank - 1, next)) {
+      copyLevel<T>(rank - 1, inner.count, next, src, dst);
+      repeat(dst, d.dstStep, count);
+      return;
+    }
+    if (rank == 2 && inner.count < SHORT && count > inner.count) {
+      copyShort<T>(count, d, inner, src, dst);
+      return;
+    }
     if (rank == 2 && d.srcStep == sizeof<T>() && inner.srcStep != sizeof<T>() && inner.srcStep != 0) {
       copyBlocks<T>(count, d, inner, src, dst);
       return;

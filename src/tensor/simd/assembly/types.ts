@@ -56,7 +56,9 @@ export function highWords(a: v128, b: v128): v128 {
 
 @inline
 export function clampI64(x: i64, lo: i64, hi: i64): i64 {
-  return x < lo ? lo : x > hi ? hi : x;
+  // Not by branches, which are mispredicted for counts of shifts and sums that saturate now and then.
+  x = select<i64>(lo, x, x < lo);
+  return select<i64>(hi, x, x > hi);
 }
 
 /** Two i64 lanes within bounds. */

@@ -49,6 +49,7 @@ export function decodeModule(bytes: Uint8Array): Module {
 
 /** The larger parameters of a module that is read by ranges: read again whenever they are asked for. */
 export interface ParameterRanges extends ParameterStore {
+  /** Whether a parameter with that root is in the file. */
   has(rootHex: string): boolean;
 }
 

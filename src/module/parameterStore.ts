@@ -6,5 +6,6 @@ export interface ParameterStore {
 
 /** A store that parameters are put into as they are made; a Map will do, or a file. */
 export interface ParameterSink extends ParameterStore {
+  /** Keeps the data of the parameter with that root. */
   set(rootHex: string, data: Uint8Array): unknown;
 }

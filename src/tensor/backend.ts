@@ -193,6 +193,7 @@ export interface Recording {
   result(index: number): Uint8Array;
   /** It is at rest until it begins again. */
   end(): void;
+  /** Frees its memory; it is not used afterwards. */
   dispose(): void;
 }
 

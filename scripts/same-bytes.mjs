@@ -3,12 +3,13 @@
 //   node scripts/same-bytes.mjs [--engine PATH]...
 // The engines are this Node, Bun (JavaScriptCore) where npm has a binary of it for this platform,
 // and those that are named. The models are the demo's and, where there is data, real ones.
-import { execFileSync, spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { findBun, nameOf } from "./engines.mjs";
 
 /** Convolutions, a transformer, recurrence, gathers and long functions, a quantised model. */
 const REAL_MODELS = [
@@ -23,24 +24,6 @@ const REAL_MODELS = [
 const root = fileURLToPath(new URL("..", import.meta.url));
 const digest = join(root, "scripts/compile-digest.mjs");
 const { values: flags } = parseArgs({ options: { engine: { type: "string", multiple: true } } });
-
-/** What an engine says that it is; undefined where the binary does not run here. */
-function nameOf(path) {
-  const code =
-    "console.log(process.versions.bun ? `Bun ${process.versions.bun}` : `Node ${process.versions.node}`)";
-  const { status, stdout } = spawnSync(path, ["-e", code], { encoding: "utf8" });
-  return status === 0 ? stdout.trim() : undefined;
-}
-
-/** The binary comes in a package of the platform; Bun's install script, where it may run, moves it. */
-function findBun() {
-  const scope = join(root, "node_modules/@oven");
-  const packages = existsSync(scope) ? readdirSync(scope) : [];
-  const places = packages.flatMap((name) => [`@oven/${name}/bin/bun`, `@oven/${name}/bin/bun.exe`]);
-  return [...places, "bun/bin/bun.exe"]
-    .map((place) => join(root, "node_modules", place))
-    .find((path) => existsSync(path) && nameOf(path)?.startsWith("Bun"));
-}
 
 const engines = new Map([[nameOf(process.execPath), process.execPath]]);
 const bun = findBun();

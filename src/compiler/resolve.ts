@@ -7,6 +7,7 @@ import { foldNode } from "./fold/foldNode.js";
 import { normaliseNode } from "./normalise.js";
 import { expandAttention } from "./normalise/attentionExpansions.js";
 import { expandContrib } from "./normalise/contribExpansions.js";
+import { followFractions } from "./normalise/fractions.js";
 import { expandSequence } from "./sequences.js";
 import { inferContents } from "./shapes/contents.js";
 import { MAX_RANK, NodeView } from "./shapes/nodeView.js";
@@ -40,7 +41,8 @@ export function resolve(graph: Graph, outer?: Scope): void {
       expandSequence(given) ??
       expandControl(given, resolve) ??
       expandContrib(given) ??
-      expandAttention(given);
+      expandAttention(given) ??
+      followFractions(given);
     if (expanded !== undefined) {
       queue.push(...expanded.reverse());
       continue;
@@ -80,7 +82,8 @@ export function inferShapes(graph: Graph, outer?: Scope): void {
 function scopeOf(graph: Graph, outer: Scope | undefined): Scope {
   const budget = outer?.budget ?? { elements: FOLDING_BUDGET };
   const claimed = outer?.claimed ?? new Set(graph.values.keys());
-  return { graph, outer, contents: new Map(), budget, claimed, lists: new Map() };
+  const [contents, fractions, lists] = [new Map(), new Map(), new Map()];
+  return { graph, outer, contents, fractions, budget, claimed, lists };
 }
 
 function checkRanks(graph: Graph): void {

@@ -43,6 +43,7 @@ export function evaluateNode(
     contents: new Map(),
     budget: { elements: MAX_ELEMENTS },
     claimed: new Set(),
+    fractions: new Map(),
     lists: new Map(),
   };
   if (node.opType === "Slice" && node.domain === "") closeSlice(own, declared[0], inputs[0]);

@@ -1,5 +1,12 @@
 import type { Dim, Shape } from "../graph.js";
-import { addDims, floorDivideDim, multiplyDims, productOfDims, subtractDims } from "./dims.js";
+import {
+  addDims,
+  divideDims,
+  floorDivideDim,
+  multiplyDims,
+  productOfDims,
+  subtractDims,
+} from "./dims.js";
 import { shapePart } from "./movementRules.js";
 import { MAX_RANK } from "./nodeView.js";
 import type { NodeView } from "./nodeView.js";
@@ -71,7 +78,8 @@ const RULES: ReadonlyMap<string, ContentsRule> = new Map(
     Mul: elementwise(multiplyDims),
     // A symbolic dimension is not negative: floor and truncate agree.
     Div: elementwise((a, b) => {
-      if (typeof b !== "number" || b <= 0) return undefined;
+      if (typeof b !== "number") return divideDims(a, b);
+      if (b <= 0) return undefined;
       return typeof a === "number" ? Math.trunc(a / b) : floorDivideDim(a, b);
     }),
     // Booleans are 0 and 1. A size is not negative, so it equals no negative number.

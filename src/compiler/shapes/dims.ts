@@ -1,5 +1,6 @@
 import { CompileError } from "../../core/errors.js";
 import type { Dim, Shape } from "../graph.js";
+import { divisorOf } from "./ratios.js";
 
 /**
  * Arithmetic over dimensions that may be symbolic. A symbolic dimension is a text: the name of a
@@ -31,7 +32,7 @@ export function quotientOf(dim: string): Quotient {
 
 function textOf({ name, multiplier, offset, divisor }: Quotient): Dim {
   if (multiplier === 0) return Math.floor(offset / divisor);
-  const common = greatestDivisor(multiplier, divisor);
+  const common = divisorOf(multiplier, divisor);
   // ⌊(g·m·n + o) / (g·d)⌋ = ⌊(m·n + ⌊o/g⌋) / d⌋
   const m = multiplier / common;
   const o = Math.floor(offset / common);
@@ -39,11 +40,6 @@ function textOf({ name, multiplier, offset, divisor }: Quotient): Dim {
   if (m === 1 && o === 0 && d === 1) return name;
   if (![m, o, d].every(Number.isSafeInteger)) throw tooLong(name);
   return checked(`⌊(${String(m)}·[${name}]${o < 0 ? "" : "+"}${String(o)})/${String(d)}⌋`);
-}
-
-function greatestDivisor(a: number, b: number): number {
-  while (b !== 0) [a, b] = [b, a % b];
-  return a;
 }
 
 function checked(text: string): string {

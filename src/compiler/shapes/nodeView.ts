@@ -28,12 +28,20 @@ export interface Scope {
    * Reshape, with symbolic dimensions in them.
    */
   readonly contents: Map<string, readonly Dim[]>;
+  /** Float scalars and vectors that are sizes, or computed from such. */
+  readonly fractions: Map<string, Fraction>;
   /** Elements that folding may still compute, for the model as a whole. */
   readonly budget: { elements: number };
   /** Names of the model's values, bodies included, for the model as a whole. */
   readonly claimed: Set<string>;
   /** Sequences and optionals: the tensors in them. */
   readonly lists: Map<string, readonly string[] | "none">;
+}
+
+/** `over / under`: `over` names an int64 value, and so does `under` where it is no number above 0. */
+export interface Fraction {
+  readonly over: string;
+  readonly under: string | number;
 }
 
 /** No model needs more axes; more would make work that is quadratic in them. */
@@ -94,6 +102,11 @@ export class NodeView {
     const constant = this.constant(i);
     if (constant !== undefined && isShapeLike(constant)) return constantNumbers(constant);
     return this.lookUp(i, ({ contents }, name) => contents.get(name));
+  }
+
+  /** A float input as a fraction of sizes. */
+  fraction(i: number): Fraction | undefined {
+    return this.lookUp(i, ({ fractions }, name) => fractions.get(name));
   }
 
   int(attribute: string, fallback: number): number {

@@ -9,3 +9,9 @@ export function rationalOf(x: number): [numerator: number, denominator: number] 
   }
   return undefined;
 }
+
+/** The greatest common divisor of two whole numbers that are not negative. */
+export function divisorOf(a: number, b: number): number {
+  while (b !== 0) [a, b] = [b, a % b];
+  return a;
+}

@@ -389,3 +389,119 @@ describe("attention of open sizes", () => {
           .node("Mul", ["x", "cosines"], ["y"]),
     }));
 });
+
+describe("sizes that are far from calibration's", () => {
+  const FEW = {
+    input: ["n", "t"],
+    calibrated: [
+      [2, 16],
+      [1, 20],
+    ],
+    run: [
+      [3, 5],
+      [2, 3],
+      [1, 40],
+    ],
+  } as const;
+
+  it("Softmax among fewer keys", () =>
+    check({
+      ...FEW,
+      build: (b) =>
+        b
+          .constant("quiet", tensor("float32", [], [0.05]))
+          .node("Mul", ["x", "quiet"], ["scores"])
+          .node("Softmax", ["scores"], ["y"], { axis: -1 }),
+    }));
+
+  it("a norm over more elements", () =>
+    check({
+      ...FEW,
+      run: [
+        [2, 300],
+        [1, 16],
+      ],
+      build: (b) =>
+        b
+          .constant("axes", ints(1))
+          .constant("one", tensor("float32", [], [1]))
+          .node("Mul", ["x", "x"], ["squares"])
+          .node("ReduceSum", ["squares", "axes"], ["sum"])
+          .node("Add", ["sum", "one"], ["more"])
+          .node("Sqrt", ["more"], ["norm"])
+          .node("Div", ["x", "norm"], ["y"]),
+    }));
+});
+
+describe("sizes computed in floats", () => {
+  type Step = readonly [opType: string, by?: number];
+  const FORMULAS: readonly (readonly Step[])[] = [
+    [["Div", 2], ["Ceil"], ["Mul", 2]],
+    [["Div", 3], ["Ceil"]],
+    [["Mul", 0.7], ["Floor"]],
+    [
+      ["Mul", 1.5],
+      ["Add", 0.5],
+    ],
+    [["Sub", 1], ["Div", 2], ["Floor"], ["Add", 1]],
+  ];
+
+  it.each(FORMULAS.map((steps) => [JSON.stringify(steps), steps] as const))("%s", (_, steps) =>
+    check({
+      input: ["n", "t"],
+      calibrated: [
+        [2, 8],
+        [1, 30],
+      ],
+      run: [
+        [3, 1],
+        [1, 10],
+        [2, 30],
+        [1, 63],
+        [1, 64],
+      ],
+      integers: true,
+      build: (b) => {
+        b.constant("zero", tensor("int64", [], [0]))
+          .constant("one", tensor("int64", [], [1]))
+          .node("Shape", ["x"], ["shape"])
+          .node("Gather", ["shape", "one"], ["length"])
+          .node("Cast", ["length"], ["f0"], { to: 1 });
+        steps.forEach(([opType, by], i) => {
+          const inputs = [`f${String(i)}`];
+          if (by !== undefined) {
+            b.constant(`c${String(i)}`, tensor("float32", [], [by]));
+            inputs.push(`c${String(i)}`);
+          }
+          b.node(opType, inputs, [`f${String(i + 1)}`]);
+        });
+        return b
+          .node("Cast", [`f${String(steps.length)}`], ["end"], { to: 7 })
+          .node("Range", ["zero", "end", "one"], ["y"]);
+      },
+    }),
+  );
+
+  it("by the ratio of two sizes", () =>
+    check({
+      input: ["n", "t"],
+      calibrated: [[2, 8]],
+      run: [
+        [3, 7],
+        [11, 49],
+      ],
+      integers: true,
+      build: (b) =>
+        b
+          .constant("zero", tensor("int64", [], [0]))
+          .constant("one", tensor("int64", [], [1]))
+          .node("Shape", ["x"], ["shape"])
+          .node("Cast", ["shape"], ["sizes"], { to: 1 })
+          .node("Gather", ["sizes", "zero"], ["n"])
+          .node("Gather", ["sizes", "one"], ["t"])
+          .node("Div", ["t", "n"], ["ratio"])
+          .node("Floor", ["ratio"], ["times"])
+          .node("Cast", ["times"], ["end"], { to: 7 })
+          .node("Range", ["zero", "end", "one"], ["y"]),
+    }));
+});

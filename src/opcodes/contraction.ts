@@ -258,7 +258,7 @@ export const contraction = {
       { rule: "inBits", immediate: "padValue", bits: "aBits", operand: "a" },
     ],
     shapeRule:
-      "a is [N, D…, C], b is [W…, C/groups, O], y is [N, ⌊(D + before + after − (W−1)·dilation − 1) / stride⌋ + 1 …, O]; groups divides C and O, and every W ≥ 1",
+      "a is [N, D…, C], b is [W…, C/groups, O], y is [N, ⌊(D + before + after − (W−1)·dilation − 1) / stride⌋ + 1 …, O]; groups divides C and O, every W ≥ 1, and a window is no longer than the padded axis",
     shape: (imm, operands) => {
       const [a, b] = operands.map((operand) => operand.shape) as [Shape, Shape];
       const spatial = a.length - 2;

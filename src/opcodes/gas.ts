@@ -54,7 +54,7 @@ export const GAS_UNITS: Readonly<
       (atLeastOne(last(a!.shape, 1)) + START_OF_SUM),
   },
   convMac: {
-    doc: "output positions · (O / groups rounded up to 8) · groups · (taps · C / groups + 16); where C / groups is 1 (depthwise), output positions · O · (taps + 16)",
+    doc: "output positions · (O / groups rounded up to 8) · groups · (taps · C / groups + 16); where C / groups is 1 (depthwise; a dimension of 0 is not), output positions · O · (taps + 16)",
     count: ({ imm, operands: [, b], results: [y] }) => {
       const groups = BigInt(imm["groups"] as number);
       const outputs = last(y!.shape, 1);

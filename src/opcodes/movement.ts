@@ -113,7 +113,7 @@ export const movement = {
   reshape: tensorOp({
     code: 0x60,
     class: "movement",
-    doc: "The same elements in row-major order under other dimensions. An entry d ≥ 0 is a dimension; −1 is inferred; −2 is taken from the shape operand; −3−k copies dimension k of x.",
+    doc: "The same elements in row-major order under other dimensions. An entry d ≥ 0 is a dimension; −1 is inferred; −2 is taken from the shape operand, whose entries are those of the −2 in order; −3−k copies dimension k of x.",
     immediates: {
       dims: {
         kind: "dims",
@@ -197,7 +197,7 @@ export const movement = {
   slice: tensorOp({
     code: 0x62,
     class: "movement",
-    doc: "Takes a regular part of each axis: from start (counted from the end when negative, then clamped to the axis) towards end (likewise, exclusive) in steps. The rules are those of ONNX Slice.",
+    doc: "Takes a regular part of each axis: from start (counted from the end when negative, then clamped to the axis) towards end (likewise, exclusive) in steps. For a dimension d, start is clamped to [0, d] and end to [0, d] where the step is positive, start to [0, d − 1] and end to [−1, d − 1] where it is negative; an axis of dimension 0 stays empty. The rules are those of ONNX Slice.",
     immediates: {
       starts: {
         kind: "perAxis",
@@ -375,7 +375,7 @@ export const movement = {
   expand: tensorOp({
     code: 0x66,
     class: "movement",
-    doc: "Broadcasts x with a shape. An entry of −2 is taken from the shape operand.",
+    doc: "Broadcasts x with a shape. Each entry of −2 is taken, in order, from the shape operand, which has no other entries; one outside 0 … 2^31 − 1 does not fit.",
     immediates: {
       dims: { kind: "dims", min: FROM_OPERAND, max: MAX_DIM, doc: "shape to broadcast with" },
     },
@@ -467,7 +467,7 @@ export const movement = {
   iota: tensorOp({
     code: 0x6a,
     class: "movement",
-    doc: "0, 1, 2, … of the given length, as an i32 tensor of rank 1. A length of −2 is taken from the shape operand.",
+    doc: "0, 1, 2, … of the given length, as an i32 tensor of rank 1. A length of −2 is taken from the shape operand, which has one entry.",
     immediates: {
       dims: { kind: "dims", min: FROM_OPERAND, max: MAX_DIM, doc: "one entry: the length" },
     },

@@ -186,7 +186,7 @@ const WINDOW = {
   ...windowImmediates("x"),
 } as const;
 const WINDOW_SHAPE =
-  "x is [N, D…, C], y is [N, ⌊(D + before + after − (kernel−1)·dilation − 1) / stride⌋ + 1 …, C]";
+  "x is [N, D…, C], y is [N, ⌊(D + before + after − (kernel−1)·dilation − 1) / stride⌋ + 1 …, C]; a window is no longer than the padded axis";
 
 interface Window {
   kernel: readonly number[];

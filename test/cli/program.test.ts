@@ -43,6 +43,14 @@ const SHAPED = new ModelBuilder()
   .output("y", "float32")
   .encode();
 
+/** What is reduced is known when running only. */
+const REDUCED = new ModelBuilder()
+  .input("x", "float32", ["n", 6])
+  .input("axes", "int64", [1])
+  .node("ReduceMax", ["x", "axes"], ["y"])
+  .output("y", "float32")
+  .encode();
+
 beforeAll(async () => {
   root = await mkdtemp(join(tmpdir(), "aivm-cli-"));
   await writeFile(at("model.onnx"), MODEL);
@@ -161,9 +169,10 @@ describe("--pin", () => {
     await writeFile(at("six.npy"), encodeNpy(x));
     const sample = ["--samples", at("six.npy")];
     const shaped = at("shaped.onnx");
-    const unpinned = await aivm("compile", shaped, ...sample);
+    await writeFile(at("reduced.onnx"), REDUCED);
+    const unpinned = await aivm("compile", at("reduced.onnx"), ...sample);
     expect(unpinned.code).toBe(1);
-    expect(unpinned.err).toMatch(/Reshape .*--pin NAME=VALUE.*"y"/s);
+    expect(unpinned.err).toMatch(/ReduceMax .*--pin NAME=VALUE.*"y"/s);
     for (const [pin, says] of [
       ["target=3,x", /3,x is not a .npy/],
       ["target=1.5,2", /must be int64/],

@@ -105,14 +105,14 @@ function contraction({ m, n, k, bits, aType = I16, window = 0, a, finish }) {
   const packed = alloc(bytes);
   const top = 2 ** (bits - 1) - 1;
   const b = put(Int16Array, k * n, -top, top);
-  kernels.pack(wide ? 1 : 0, I16, b, n * 2, 2, k, n, packed);
+  kernels.pack(wide ? 1 : 0, I16, b, n * 2, 2, k, n, packed, 1, 0);
   const runs = alloc(n >> 1);
   const limit = Math.floor(0x7fffffff / aMax);
   const run = wide ? 0 : kernels.planRuns(packed, k, n, limit, runs, 0);
   const proved = run >= k >> 1;
   const split = !wide && run < 6;
   const planes = alloc(2 * bytes);
-  if (split) kernels.splitPairs(packed, bytes, planes);
+  if (split) kernels.splitPairs(packed, bytes, planes, 1);
   const at = alloc(d.CONTRACTION_BYTES);
   d.writeContraction(view, at, {
     m,
@@ -128,6 +128,9 @@ function contraction({ m, n, k, bits, aType = I16, window = 0, a, finish }) {
     dst: alloc(m * n * 8),
     dstRowBytes: n * 8,
     window,
+    matrixBytes: 0,
+    axes: 0,
+    axisCount: 0,
   });
   const note = wide
     ? ""
@@ -225,7 +228,7 @@ function depthwise(name, h, c, kernel, stride) {
     padValue: 0,
   });
   const packed = alloc(Math.ceil(c / 8) * ((taps + 1) >> 1) * 32);
-  kernels.pack(0, I16, put(Int16Array, taps * c, -2047, 2047), c * 2, 2, taps, c, packed);
+  kernels.pack(0, I16, put(Int16Array, taps * c, -2047, 2047), c * 2, 2, taps, c, packed, 1, 0);
   const at = alloc(d.CONTRACTION_BYTES);
   d.writeContraction(view, at, {
     m: 0,
@@ -241,6 +244,9 @@ function depthwise(name, h, c, kernel, stride) {
     dst: alloc(out * out * c * 2),
     dstRowBytes: c * 2,
     window,
+    matrixBytes: 0,
+    axes: 0,
+    axisCount: 0,
   });
   const scratch = alloc(kernels.depthwiseScratchBytes(window));
   return [name, () => kernels.depthwise(at, 0, out, scratch), out * out * c * taps];

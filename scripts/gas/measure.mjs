@@ -77,12 +77,14 @@ export function prepare(gasCase, backend) {
     const once = [
       ...gasCase.operands.map((_, parameter) => ({ op: "const", imm: { parameter } })),
       { op: gasCase.op, imm: gasCase.imm },
-      // An engine may put work off until somebody reads the result: reshaping does.
-      ...results.flatMap(() => [
+      // An engine may put work off until somebody reads the result: reshaping does, if it has two owners.
+      ...results.flatMap((_, i) => [
+        { op: "local.tee", imm: { local: results.length - 1 - i } },
         { op: "reshape", imm: { dims: [-1] } },
         { op: "drop", imm: {} },
       ]),
     ];
+    const locals = results.map(({ dtype, shape }) => ({ dtype, rank: shape.length }));
     const body = Array.from({ length: n }, () => once).flat();
     const module = {
       configuration: {
@@ -93,7 +95,7 @@ export function prepare(gasCase, backend) {
         entries: [{ name: "main", function: 0, inputs: [], outputs: [] }],
         aggregations: [],
       },
-      functions: [{ params: [], results: [], locals: [], body: [...body, { op: "end", imm: {} }] }],
+      functions: [{ params: [], results: [], locals, body: [...body, { op: "end", imm: {} }] }],
       aggregation: [],
       parameters,
       parameterData: data,

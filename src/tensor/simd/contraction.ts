@@ -1,10 +1,13 @@
 import { DTYPE_INFO } from "../../core/dtype.js";
 import { elementCount } from "../../core/shape.js";
-import { forEachBlock } from "./blocks.js";
+import { levelsOf } from "./blocks.js";
 import {
+  AXIS_BYTES,
   CONTRACTION_BYTES,
   EPILOGUE_BYTES,
   SUMS,
+  WINDOW_BYTES,
+  writeAxis,
   writeContraction,
   writeWindow,
 } from "./descriptors.js";
@@ -24,21 +27,26 @@ import { window2d } from "./window2d.js";
 type Matmul = Extract<Base, { kind: "matmul" }>;
 type Conv = Extract<Base, { kind: "conv" }>;
 
-/** One call of the kernel: rows of A times one packed matrix. */
-interface Product {
-  readonly matrix: number;
+/** An axis of products. */
+interface ProductAxis {
+  readonly size: number;
+  /** From one product to the next: bytes of A, packed matrices, elements of the result, channels. */
+  readonly aBytes: number;
+  readonly matrices: number;
+  readonly dst: number;
+  readonly channels: number;
+}
+
+/** Rows of A times packed matrices, once for each index of the axes. */
+interface Products {
+  /** Rows of one product. */
   readonly m: number;
   readonly a: Address;
   readonly aRowBytes: number;
-  /** Offset of its first result, in elements, and from one row to the next. */
-  readonly dst: number;
+  /** Elements from one row of the result to the next. */
   readonly dstRow: number;
-  /** Channel of its first column. */
-  readonly channel: number;
+  readonly axes: readonly ProductAxis[];
 }
-
-/** Calls `visit` for one product after the other: there may be more than a list can hold. */
-type EachProduct = (visit: (product: Product) => void) => void;
 
 /**
  * Runs a contraction and what follows it.
@@ -75,29 +83,23 @@ function matmul(engine: Engine, pending: Pending, base: Matmul): Storage | undef
     n,
     rowBytes: n * bBytes,
   });
-  const source = engine.addressOf(a);
   const batches = [a, b].map((x) => x.shape.slice(0, -2));
-  return run(engine, pending, base, packed, (visit) =>
-    forEachBlock(shape.slice(0, -2), batches, (block) => {
-      const { rows, cols, offsets, result, rowSteps, steps } = block;
-      // Neighbours that meet the same matrix are rows of one product.
-      const joined = steps[1] === 0 ? cols : 1;
-      for (let row = 0; row < rows; row++) {
-        for (let col = 0; col < cols; col += joined) {
-          const first = offsets[0]! + row * rowSteps[0]! + col * steps[0]!;
-          visit({
-            matrix: offsets[1]! + row * rowSteps[1]! + col * steps[1]!,
-            m: joined * m,
-            a: source + first * m * k * aBytes,
-            aRowBytes: k * aBytes,
-            dst: (result + row * cols + col) * m * n,
-            dstRow: n,
-            channel: 0,
-          });
-        }
-      }
-    }),
-  );
+  const { sizes, strides } = levelsOf(shape.slice(0, -2), batches);
+  // Neighbours that meet the same matrix are rows of one product.
+  let rows = m;
+  if (strides[strides.length - 1]?.[1] === 0) {
+    rows *= sizes.pop()!;
+    strides.pop();
+  }
+  const axes = sizes.map((size, i) => ({
+    size,
+    aBytes: strides[i]![0]! * m * k * aBytes,
+    matrices: strides[i]![1]!,
+    dst: elementCount(sizes.slice(i + 1)) * rows * n,
+    channels: 0,
+  }));
+  const products = { m: rows, a: engine.addressOf(a), aRowBytes: k * aBytes, dstRow: n, axes };
+  return run(engine, pending, base, packed, products);
 }
 
 function conv(engine: Engine, pending: Pending, base: Conv): Storage | undefined {
@@ -120,29 +122,32 @@ function conv(engine: Engine, pending: Pending, base: Conv): Storage | undefined
     n,
     rowBytes: outputs * bBytes,
   });
-  const source = engine.addressOf(a);
   const images = a.shape[0]!;
   const pixels = elementCount(shape.slice(1, -1));
-  const perGroup = channels / groups;
-  const imageBytes = elementCount(a.shape.slice(1)) * aBytes;
   // Without padding, strides or taps the images are one matrix of pixels.
   const plain = window.pointwise && !depthwise;
-  const eachProduct: EachProduct = (visit) => {
-    for (let image = 0; image < (plain ? 1 : images); image++) {
-      for (let group = 0; group < groups; group++) {
-        visit({
-          matrix: group,
-          m: plain ? images * pixels : pixels,
-          a: source + image * imageBytes + group * perGroup * aBytes,
-          aRowBytes: channels * aBytes,
-          dst: image * pixels * outputs + group * n,
-          dstRow: outputs,
-          channel: group * n,
-        });
-      }
-    }
+  const byImage = {
+    size: plain ? 1 : images,
+    aBytes: elementCount(a.shape.slice(1)) * aBytes,
+    matrices: 0,
+    dst: pixels * outputs,
+    channels: 0,
   };
-  return run(engine, pending, base, packed, eachProduct, plain ? undefined : window, depthwise);
+  const byGroup = {
+    size: groups,
+    aBytes: (channels / groups) * aBytes,
+    matrices: 1,
+    dst: n,
+    channels: n,
+  };
+  const products = {
+    m: plain ? images * pixels : pixels,
+    a: engine.addressOf(a),
+    aRowBytes: channels * aBytes,
+    dstRow: outputs,
+    axes: [byImage, byGroup],
+  };
+  return run(engine, pending, base, packed, products, plain ? undefined : window, depthwise);
 }
 
 /** The greatest magnitude of a value within `bits`. */
@@ -155,7 +160,7 @@ function run(
   pending: Pending,
   base: Matmul | Conv,
   packed: PackedWeights,
-  eachProduct: EachProduct,
+  products: Products,
   window?: Window2d,
   depthwise = false,
 ): Storage | undefined {
@@ -180,6 +185,7 @@ function run(
   const epilogueAt = engine.arguments;
   const contractionAt = epilogueAt + EPILOGUE_BYTES;
   const windowAt = contractionAt + CONTRACTION_BYTES;
+  const axesAt = windowAt + WINDOW_BYTES;
   if (window !== undefined) {
     const pixelBytes = a.shape[a.shape.length - 1]! * DTYPE_INFO[a.dtype].bytes;
     writeWindow(engine.heap.words, windowAt, { ...window.fields, pixelBytes, padValue: pad });
@@ -191,29 +197,44 @@ function run(
   // All that can fail for want of memory comes before the result.
   const parameters = channelParameters(engine, pending, wide, columns, wide ? "i64" : "i32", sum);
   const out = engine.allocate(dtype, shape);
-  let channel = -1;
-  eachProduct((product) => {
-    if (channel !== product.channel) {
-      channel = product.channel;
-      writeSteps(engine, epilogueAt, pending, parameters, accumulator, sum, channel);
-    }
-    writeContraction(engine.heap.words, contractionAt, {
-      m: product.m,
-      n,
-      k,
-      a: product.a,
-      aType: DTYPE_INFO[a.dtype].code,
-      aRowBytes: product.aRowBytes,
-      b: panels.pointer + product.matrix * panels.matrixBytes,
-      sums,
-      runs: runs + product.matrix * ((n + 7) >> 3) * 4,
-      epilogue: epilogueAt,
-      dst: out.pointer + product.dst * dstBytes,
-      dstRowBytes: product.dstRow * dstBytes,
-      window: window === undefined ? 0 : windowAt,
-    });
-    if (depthwise) wasm.depthwise(contractionAt, 0, window!.fields.outHeight, scratch);
-    else wasm.contract(contractionAt, 0, product.m, 0, n, scratch);
+  writeSteps(engine, epilogueAt, pending, parameters, accumulator, sum);
+  const axes = products.axes.filter(({ size }) => size > 1);
+  axes.forEach(({ dst, ...axis }, i) => {
+    const at = axesAt + i * AXIS_BYTES;
+    writeAxis(engine.heap.words, at, { ...axis, dstBytes: dst * dstBytes });
   });
+  const contraction = {
+    m: products.m,
+    n,
+    k,
+    a: products.a,
+    aType: DTYPE_INFO[a.dtype].code,
+    aRowBytes: products.aRowBytes,
+    b: panels.pointer,
+    sums,
+    runs,
+    epilogue: epilogueAt,
+    dst: out.pointer,
+    dstRowBytes: products.dstRow * dstBytes,
+    window: window === undefined ? 0 : windowAt,
+    matrixBytes: panels.matrixBytes,
+    axes: axesAt,
+    axisCount: axes.length,
+  };
+  if (!depthwise) {
+    writeContraction(engine.heap.words, contractionAt, contraction);
+    const count = elementCount(axes.map(({ size }) => size));
+    wasm.contract(contractionAt, 0, count * products.m, 0, n, scratch);
+    return out;
+  }
+  const [images] = products.axes;
+  for (let image = 0; image < images!.size; image++) {
+    writeContraction(engine.heap.words, contractionAt, {
+      ...contraction,
+      a: products.a + image * images!.aBytes,
+      dst: out.pointer + image * images!.dst * dstBytes,
+    });
+    wasm.depthwise(contractionAt, 0, window!.fields.outHeight, scratch);
+  }
   return out;
 }

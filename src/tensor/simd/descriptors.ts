@@ -4,8 +4,12 @@
  */
 import type { Address } from "./kernels.js";
 
-/** Arguments of `contract`: `dst[m, n] = epilogue(Σ_k a[m, k] · b[k, n])`. */
+/**
+ * Arguments of `contract`: `dst[m, n] = epilogue(Σ_k a[m, k] · b[k, n])`, for one product or for all of
+ * a number of axes of them: batches, or images and groups.
+ */
 export interface Contraction {
+  /** Rows of one product. */
   m: number;
   n: number;
   k: number;
@@ -25,7 +29,31 @@ export interface Contraction {
   dstRowBytes: number;
   /** A `Window` whose output positions are the rows of A; 0 for a matrix. */
   window: Address;
+  /** Bytes from one packed matrix to the next. */
+  matrixBytes: number;
+  /** An `Axis` for each axis of products, outermost first. */
+  axes: Address;
+  axisCount: number;
 }
+
+/** An axis of products: from one to the next. */
+export interface Axis {
+  size: number;
+  aBytes: number;
+  matrices: number;
+  dstBytes: number;
+  /** Channels of the epilogue. */
+  channels: number;
+}
+
+const AXIS = [
+  "size",
+  "aBytes",
+  "matrices",
+  "dstBytes",
+  "channels",
+] as const satisfies readonly (keyof Axis)[];
+export const AXIS_BYTES = AXIS.length * 4;
 
 /**
  * How sums are held: in i32 (proved); in i32 over runs of pairs, from `planRuns`; in i64, for 32-bit operands;
@@ -47,6 +75,9 @@ const CONTRACTION = [
   "dst",
   "dstRowBytes",
   "window",
+  "matrixBytes",
+  "axes",
+  "axisCount",
 ] as const satisfies readonly (keyof Contraction)[];
 export const CONTRACTION_BYTES = CONTRACTION.length * 4;
 /** Offsets in bytes. */
@@ -167,6 +198,11 @@ function writeWords<F extends string>(
 /** Writes a contraction at a multiple of 4. */
 export function writeContraction(view: DataView, at: Address, fields: Readonly<Contraction>): void {
   writeWords(view, at, CONTRACTION, fields);
+}
+
+/** Writes an axis of products at a multiple of 4. */
+export function writeAxis(view: DataView, at: Address, fields: Readonly<Axis>): void {
+  writeWords(view, at, AXIS, fields);
 }
 
 /** Writes a window at a multiple of 4. */

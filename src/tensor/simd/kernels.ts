@@ -18,6 +18,8 @@ export interface Kernels {
     k: number,
     n: number,
     dst: Address,
+    matrices: number,
+    stepBytes: number,
   ): void;
   columnSums(packed: Address, k: number, n: number, dst: Address): void;
   /** Writes i32 for each panel; the least of them. */
@@ -29,7 +31,7 @@ export interface Kernels {
     dst: Address,
     oneSided: number,
   ): number;
-  splitPairs(packed: Address, bytes: number, dst: Address): void;
+  splitPairs(packed: Address, bytes: number, dst: Address, matrices: number): void;
   contract(
     contraction: Address,
     firstRow: number,

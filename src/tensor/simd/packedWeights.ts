@@ -72,18 +72,8 @@ export class PackedWeights implements Derived, Panels {
     this.panels = engine.block(this.bytes);
     const { code, bytes } = DTYPE_INFO[b.dtype];
     const source = engine.addressOf(b);
-    for (let i = 0; i < matrices; i++) {
-      engine.wasm.pack(
-        wide ? 1 : 0,
-        code,
-        source + i * stepBytes,
-        rowBytes,
-        bytes,
-        k,
-        n,
-        this.pointer + i * this.matrixBytes,
-      );
-    }
+    const form = wide ? 1 : 0;
+    engine.wasm.pack(form, code, source, rowBytes, bytes, k, n, this.pointer, matrices, stepBytes);
   }
 
   get pointer(): Address {
@@ -128,15 +118,13 @@ export class PackedWeights implements Derived, Panels {
 
   /** The panels for `SUMS.split`; they last until the cache is trimmed. */
   halves(b: SimdTensor): Panels {
-    const { engine, pointer } = this;
+    const { engine, pointer, matrixBytes } = this;
     return engine.packed.get(engine.storageOf(b), `halves ${this.key}`, () => {
       const storage = engine.block(2 * this.bytes);
-      for (let at = 0; at < this.bytes; at += this.matrixBytes) {
-        engine.wasm.splitPairs(pointer + at, this.matrixBytes, storage.pointer + 2 * at);
-      }
+      engine.wasm.splitPairs(pointer, matrixBytes, storage.pointer, this.layout.matrices);
       return {
         pointer: storage.pointer,
-        matrixBytes: 2 * this.matrixBytes,
+        matrixBytes: 2 * matrixBytes,
         bytes: storage.bytes,
         dispose: () => storage.release(),
       };

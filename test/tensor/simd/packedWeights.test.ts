@@ -116,7 +116,7 @@ describe("the proof that 32 bits hold all sums", () => {
       engine.heap.allocate(256),
     ];
     new Int16Array(memory.buffer, from, k * 9).set(b);
-    engine.wasm.pack(0, 3, from, 18, 2, k, 9, packed);
+    engine.wasm.pack(0, 3, from, 18, 2, k, 9, packed, 1, 0);
     engine.wasm.columnSums(packed, k, 9, dst);
     const sums = new Float64Array(memory.buffer, dst, 32);
     for (let c = 0; c < 16; c++) {

@@ -38,6 +38,22 @@ export class Contraction {
   dstRowBytes: usize;
   /** A `Window`, whose output positions are the rows of A; 0 for a matrix. */
   window: usize;
+  /** Bytes from one packed matrix to the next. */
+  matrixBytes: usize;
+  /** An `Axis` for each axis of products, outermost first. */
+  axes: usize;
+  axisCount: i32;
+}
+
+/** Fields and their order are mirrored by `AXIS` in `../descriptors.ts`. */
+@unmanaged
+class Axis {
+  size: i32;
+  aBytes: usize;
+  matrices: i32;
+  dstBytes: usize;
+  /** Channels of the epilogue. */
+  channels: i32;
 }
 
 /** Fields and their order are mirrored by `WINDOW` in `../descriptors.ts`. */
@@ -148,16 +164,16 @@ function gatherWindows<S, D>(w: Window, image: usize, first: i32, rows: i32, dst
   }
 }
 
-function gather<S, D>(c: Contraction, first: i32, rows: i32, dst: usize, ldDst: usize): void {
-  if (c.window) gatherWindows<S, D>(changetype<Window>(c.window), c.a, first, rows, dst, ldDst);
-  else gatherMatrix<S, D>(c.a + <usize>first * c.aRowBytes, c.aRowBytes, c.k, rows, dst, ldDst);
+function gather<S, D>(c: Contraction, a: usize, first: i32, rows: i32, dst: usize, ldDst: usize): void {
+  if (c.window) gatherWindows<S, D>(changetype<Window>(c.window), a, first, rows, dst, ldDst);
+  else gatherMatrix<S, D>(a + <usize>first * c.aRowBytes, c.aRowBytes, c.k, rows, dst, ldDst);
 }
 
-function gatherAs<D>(c: Contraction, first: i32, rows: i32, dst: usize, ldDst: usize): void {
-  if (c.aType == I8) gather<i8, D>(c, first, rows, dst, ldDst);
-  else if (c.aType == U8) gather<u8, D>(c, first, rows, dst, ldDst);
-  else if (c.aType == I16) gather<i16, D>(c, first, rows, dst, ldDst);
-  else gather<i32, D>(c, first, rows, dst, ldDst);
+function gatherAs<D>(c: Contraction, a: usize, first: i32, rows: i32, dst: usize, ldDst: usize): void {
+  if (c.aType == I8) gather<i8, D>(c, a, first, rows, dst, ldDst);
+  else if (c.aType == U8) gather<u8, D>(c, a, first, rows, dst, ldDst);
+  else if (c.aType == I16) gather<i16, D>(c, a, first, rows, dst, ldDst);
+  else gather<i32, D>(c, a, first, rows, dst, ldDst);
 }
 
 /** Rows of a block: whole tiles, whose part of A stays in the first-level cache. */
@@ -178,15 +194,40 @@ export function contractScratchBytes(k: i32, n: i32): usize {
 }
 
 /**
- * Contracts as `args`, a `Contraction`, says, and gives `rows` rows of the result from `firstRow`, and
- * of those `cols` columns from `firstCol`, a multiple of 8. Reads nothing outside the tensors that
+ * Contracts as `args`, a `Contraction`, says, and gives `rows` rows of the results from `firstRow`,
+ * those of one product after those of the other, and of those `cols` columns from `firstCol`, a multiple of 8. Reads nothing outside the tensors that
  * `args` names and writes nothing but those results. `scratch`: `contractScratchBytes(k, n)` bytes.
  */
 export function contract(
   args: usize, firstRow: i32, rows: i32, firstCol: i32, cols: i32, scratch: usize,
 ): void {
   const c = changetype<Contraction>(args);
+  const m = c.m, end = firstRow + rows;
+  while (firstRow < end) {
+    let product = firstRow / m, a = c.a, matrix = 0, dst = c.dst, channel = 0;
+    const first = firstRow - product * m;
+    for (let i = c.axisCount - 1; i >= 0; --i) {
+      const axis = changetype<Axis>(c.axes + <usize>i * offsetof<Axis>());
+      const outer = product / axis.size, index = product - outer * axis.size;
+      product = outer;
+      a += <usize>index * axis.aBytes;
+      matrix += index * axis.matrices;
+      dst += <usize>index * axis.dstBytes;
+      channel += index * axis.channels;
+    }
+    const count = min(m - first, end - firstRow);
+    contractOne(c, a, matrix, dst, channel, first, count, firstCol, cols, scratch);
+    firstRow += count;
+  }
+}
+
+/** Rows of one product: with that packed matrix, and channels from `channel`. */
+function contractOne(
+  c: Contraction, source: usize, matrix: i32, result: usize, channel: i32,
+  firstRow: i32, rows: i32, firstCol: i32, cols: i32, scratch: usize,
+): void {
   const e = changetype<Epilogue>(c.epilogue);
+  const packed = c.b + <usize>matrix * c.matrixBytes;
   const k = c.k, n = c.n, sums = c.sums;
   const wide = sums == SUMS_WIDE;
   const kEven = (k + 1) & ~1;
@@ -194,9 +235,10 @@ export function contract(
   const colsPerBlock = blockCols(rowsPerBlock, n);
   const pairs = kEven >> 1;
   const lowPlane = sums == SUMS_SPLIT ? <usize>((n + 7) >> 3) * (<usize>pairs << 5) : 0;
+  const firstRun = c.runs + (<usize>(matrix * ((n + 7) >> 3)) << 2);
   const panelBytes = wide ? <usize>k << 5 : <usize>pairs << 5;
   const scaled = sums == SUMS_RUNS && takesScaled(e)
-    && runsAreFew(c.runs + (<usize>(firstCol >> 3) << 2), (cols + 7) >> 3, pairs);
+    && runsAreFew(firstRun + (<usize>(firstCol >> 3) << 2), (cols + 7) >> 3, pairs);
   const ldStrip = <usize>colsPerBlock << (sums == SUMS_I32 || scaled ? 2 : 3);
   const strip = (scratch + 15) & ~15;
   const narrow = strip + <usize>rowsPerBlock * ldStrip;
@@ -215,31 +257,31 @@ export function contract(
     for (let i = firstRow; i < endRow; i += rowsPerBlock) {
       const rows = min(rowsPerBlock, endRow - i);
       let a = block;
-      if (inPlace) a = c.a + <usize>i * lda;
-      else if (wide) gatherAs<i32>(c, i, rows, block, lda);
-      else gatherAs<i16>(c, i, rows, block, lda);
+      if (inPlace) a = source + <usize>i * lda;
+      else if (wide) gatherAs<i32>(c, source, i, rows, block, lda);
+      else gatherAs<i16>(c, source, i, rows, block, lda);
       for (let j = start; j < end; j += colsPerBlock) {
         const cols = min(colsPerBlock, end - j);
         const panels = (cols + 7) >> 3;
-        const b = c.b + <usize>(j >> 3) * panelBytes;
-        const dst = c.dst + <usize>i * c.dstRowBytes + <usize>j * dstBytes;
+        const b = packed + <usize>(j >> 3) * panelBytes;
+        const dst = result + <usize>i * c.dstRowBytes + <usize>j * dstBytes;
         const direct = plain && !(cols & 7);
         const out = direct ? dst : strip, ldOut = direct ? c.dstRowBytes : ldStrip;
         if (sums == SUMS_I32) accumulateI32(a, lda, rows, b, panels, pairs, out, ldOut);
         else if (wide) accumulateWide(a, lda, rows, b, panels, k, out, ldOut);
         else if (scaled) {
           accumulateScaled(
-            a, lda, rows, b, cols, pairs, c.runs + (<usize>(j >> 3) << 2),
-            e.multiplier + (<usize>(j & e.channelMask) << 2), e.channelMask ? 32 : 0,
-            e.bias ? e.bias + (<usize>j << 3) : 0, strip, ldStrip, groups,
+            a, lda, rows, b, cols, pairs, firstRun + (<usize>(j >> 3) << 2),
+            e.multiplier + (<usize>((channel + j) & e.channelMask) << 2), e.channelMask ? 32 : 0,
+            e.bias ? e.bias + (<usize>(channel + j) << 3) : 0, strip, ldStrip, groups,
           );
         } else {
-          const runs = c.runs + (<usize>(j >> 3) << 2);
+          const runs = firstRun + (<usize>(j >> 3) << 2);
           accumulateI64(a, lda, rows, b, panels, pairs, runs, lowPlane, out, ldOut, groups);
         }
         if (scaled) finishScaled(e, strip, ldStrip, rows, cols, dst, c.dstRowBytes, narrow);
         else if (!direct) {
-          finish(e, sums != SUMS_I32, strip, ldStrip, rows, j, cols, dst, c.dstRowBytes, narrow);
+          finish(e, sums != SUMS_I32, strip, ldStrip, rows, channel + j, cols, dst, c.dstRowBytes, narrow);
         }
       }
     }

@@ -52,10 +52,19 @@ function packWide<T>(src: usize, kBytes: usize, nBytes: usize, k: i32, n: i32, d
 
 /**
  * Packs B [k, n] of `type` for `contract`: element (k, n) is at `src + k·kBytes + n·nBytes`.
+ * There are `matrices` of them, `stepBytes` apart; their panels follow each other.
  * Pairs (A of 16 bits or fewer): ⌈n/8⌉ panels of ⌈k/2⌉·32 bytes. Wide (A or B of 32 bits): panels of
  * k·32 bytes. What pads is zero.
  */
 export function pack(
+  wide: i32, type: i32, src: usize, kBytes: usize, nBytes: usize, k: i32, n: i32, dst: usize,
+  matrices: i32, stepBytes: usize,
+): void {
+  const bytes = <usize>((n + 7) >> 3) * (<usize>(wide ? k : (k + 1) >> 1) << 5);
+  for (; matrices > 0; --matrices, src += stepBytes, dst += bytes) packOne(wide, type, src, kBytes, nBytes, k, n, dst);
+}
+
+function packOne(
   wide: i32, type: i32, src: usize, kBytes: usize, nBytes: usize, k: i32, n: i32, dst: usize,
 ): void {
   if (wide) {
@@ -174,16 +183,18 @@ export function planRuns(packed: usize, k: i32, n: i32, limit: i32, dst: usize, 
 }
 
 /**
- * Splits packed pairs into two planes of the same size: high parts in −128..128, then low parts in
+ * Splits each of `matrices` packed matrices into two planes of the same size: high parts in −128..128, then low parts in
  * −128..127, with b = 2^8·high + low. For `contract` with split sums, which beat runs shorter than
  * about ten k.
  */
-export function splitPairs(packed: usize, bytes: usize, dst: usize): void {
+export function splitPairs(packed: usize, bytes: usize, dst: usize, matrices: i32): void {
   const one = i16x8.splat(1);
-  for (const end = packed + bytes; packed < end; packed += 16, dst += 16) {
-    const b = v128.load(packed);
-    const high = i16x8.add(i16x8.shr_s(b, 8), v128.and(i16x8.shr_s(b, 7), one));
-    v128.store(dst, high);
-    v128.store(dst + bytes, i16x8.sub(b, i16x8.shl(high, 8)));
+  for (; matrices > 0; --matrices, dst += bytes) {
+    for (const end = packed + bytes; packed < end; packed += 16, dst += 16) {
+      const b = v128.load(packed);
+      const high = i16x8.add(i16x8.shr_s(b, 8), v128.and(i16x8.shr_s(b, 7), one));
+      v128.store(dst, high);
+      v128.store(dst + bytes, i16x8.sub(b, i16x8.shl(high, 8)));
+    }
   }
 }

@@ -37,7 +37,7 @@ function packed(b: IntegerArray, bType: Dtype, { k, n }: Sizes, aMax: number, wi
   const panels = Math.ceil(n / 8);
   const size = bytesOf(bType);
   const at = arena.alloc(panels * (wide ? k : Math.ceil(k / 2)) * 32);
-  kernels.pack(wide ? 1 : 0, code(bType), arena.put(b), n * size, size, k, n, at);
+  kernels.pack(wide ? 1 : 0, code(bType), arena.put(b), n * size, size, k, n, at, 1, 0);
   if (wide) return { b: at, sums: SUMS.wide, runs: 0 };
   const runs = arena.alloc(4 * panels);
   const least = kernels.planRuns(at, k, n, Math.floor(0x7fffffff / aMax), runs, 0);
@@ -48,7 +48,7 @@ function packed(b: IntegerArray, bType: Dtype, { k, n }: Sizes, aMax: number, wi
 function halves(packed: number, { k, n }: Sizes): number {
   const bytes = Math.ceil(n / 8) * Math.ceil(k / 2) * 32;
   const at = arena.alloc(2 * bytes);
-  kernels.splitPairs(packed, bytes, at);
+  kernels.splitPairs(packed, bytes, at, 1);
   return at;
 }
 
@@ -99,6 +99,9 @@ function multiply(
     dst,
     dstRowBytes: n * 8,
     window: 0,
+    matrixBytes: 0,
+    axes: 0,
+    axisCount: 0,
   });
   return arena.take("i64", dst, m * n);
 }
@@ -187,8 +190,8 @@ describe("contract: matrices", () => {
     const transposed = b.map((_, i) => b[(i % k) * n + Math.floor(i / k)]!);
     const bytes = 2 * 4 * 32;
     const [straight, across] = [arena.alloc(bytes), arena.alloc(bytes)];
-    kernels.pack(0, code("i16"), arena.put(b), n * 2, 2, k, n, straight);
-    kernels.pack(0, code("i16"), arena.put(transposed), 2, k * 2, k, n, across);
+    kernels.pack(0, code("i16"), arena.put(b), n * 2, 2, k, n, straight, 1, 0);
+    kernels.pack(0, code("i16"), arena.put(transposed), 2, k * 2, k, n, across, 1, 0);
     arena.check();
     expect(arena.take("i16", across, bytes / 2)).toEqual(arena.take("i16", straight, bytes / 2));
   });
@@ -207,7 +210,7 @@ describe("planRuns", () => {
     const panels = Math.ceil(n / 8);
     const at = arena.alloc(panels * Math.ceil(k / 2) * 32);
     const runs = arena.alloc(4 * panels);
-    kernels.pack(0, code("i16"), arena.put(b), n * 2, 2, k, n, at);
+    kernels.pack(0, code("i16"), arena.put(b), n * 2, 2, k, n, at, 1, 0);
     const least = kernels.planRuns(at, k, n, limit, runs, oneSided ? 1 : 0);
     arena.check();
     const own = Array.from({ length: panels }, (_, p) => arena.view.getInt32(runs + 4 * p, true));
@@ -346,6 +349,9 @@ describe("contract: sums at the ends", () => {
         dst,
         dstRowBytes: n * 8,
         window: 0,
+        matrixBytes: 0,
+        axes: 0,
+        axisCount: 0,
       });
       const expected = product(a, b, m, k, n).map((sum, i) => sum + bias[i % n]!);
       expect(arena.take("i64", dst, m * n)).toEqual(expected);
@@ -407,6 +413,9 @@ describe("contract: rescaled sums of runs", () => {
           dst,
           dstRowBytes: n * size,
           window: 0,
+          matrixBytes: 0,
+          axes: 0,
+          axisCount: 0,
         });
         const expected = product(a, b, m, k, n).map((sum, i) => {
           const x = sum + (biased ? bias[i % n]! : 0n);
@@ -552,6 +561,9 @@ describe("contract: convolutions", () => {
               dst: dst + g * outGroup * 8,
               dstRowBytes: out * 8,
               window,
+              matrixBytes: 0,
+              axes: 0,
+              axisCount: 0,
             });
           }
           const expected: bigint[] = [];
@@ -630,6 +642,9 @@ describe("contract: epilogues", () => {
           dst,
           dstRowBytes: n * bytesOf(type),
           window: 0,
+          matrixBytes: 0,
+          axes: 0,
+          axisCount: 0,
         });
         const expected = product(a, b, sizes.m, sizes.k, n).map((sum, i) => {
           const s = BigInt(shifts[i % n]!);
@@ -681,6 +696,9 @@ describe("contract: epilogues", () => {
         dst,
         dstRowBytes: sizes.n * bytesOf(tableType),
         window: 0,
+        matrixBytes: 0,
+        axes: 0,
+        axisCount: 0,
       });
       const expected = product(a, b, sizes.m, sizes.k, sizes.n).map((sum) => {
         const u = Number(saturate((sum * 3n * 2n ** 20n + 2n ** 22n) >> 23n, "i16")) + 32768;

@@ -65,7 +65,18 @@ describe("depthwise", () => {
           : random.array("i16", kh * kw * channels);
       const taps = kh * kw;
       const packed = arena.alloc(Math.ceil(channels / 8) * Math.ceil(taps / 2) * 32);
-      kernels.pack(0, code("i16"), arena.put(weights), channels * 2, 2, taps, channels, packed);
+      kernels.pack(
+        0,
+        code("i16"),
+        arena.put(weights),
+        channels * 2,
+        2,
+        taps,
+        channels,
+        packed,
+        1,
+        0,
+      );
       const limit = Math.floor(0x7fffffff / A_MAX[c.aType]);
       const runs = arena.alloc(4 * Math.ceil(channels / 8));
       const proved =
@@ -107,6 +118,9 @@ describe("depthwise", () => {
           dst,
           dstRowBytes: channels * 8,
           window,
+          matrixBytes: 0,
+          axes: 0,
+          axisCount: 0,
         });
         const scratch = arena.alloc(kernels.depthwiseScratchBytes(window));
         const half = outHeight >> 1;

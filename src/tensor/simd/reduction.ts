@@ -5,7 +5,7 @@ import type { Kernels, PoolAttributes, PoolOp } from "../backend.js";
 import { writeWindow } from "./descriptors.js";
 import type { Engine } from "./engine.js";
 import { onHost } from "./host.js";
-import { DTYPE_INTERVAL, saturated, union } from "./interval.js";
+import { DTYPE_INTERVAL, magnitude, saturated, union } from "./interval.js";
 import type { Interval } from "./interval.js";
 import { REDUCE } from "./kernels.js";
 import { fill, transpose } from "./movement.js";
@@ -102,8 +102,47 @@ function poolBounds(op: PoolOp, x: SimdTensor, attributes: PoolAttributes): Inte
   return touches ? x.interval : DTYPE_INTERVAL[x.dtype];
 }
 
+/** Greatest sums that partial sums in i64 give exactly. */
+const EXACT_SUM = 2 ** 62;
+
+/** Pools over more than two axes: over all but the first, then over the first. */
+function poolVolume(...[engine, ...args]: Parameters<Op<"pool">>): SimdTensor {
+  const [op, x, attributes, dtype, shape] = args;
+  const { kernel, strides, dilations, pads } = attributes;
+  if (op === "pool.sum" && magnitude(x.interval) * elementCount(kernel) > EXACT_SUM) {
+    return onHost(engine, "pool", ...args);
+  }
+  const [images, depth, ...image] = x.shape as [number, number, ...number[]];
+  const [outDepth, ...out] = shape.slice(1) as [number, ...number[]];
+  const rank = kernel.length;
+  const planes = engine.alias(x, [images * depth, ...image]);
+  const inner = {
+    kernel: kernel.slice(1),
+    strides: strides.slice(1),
+    dilations: dilations.slice(1),
+    pads: [...pads.slice(1, rank), ...pads.slice(rank + 1)],
+  };
+  const between = op === "pool.sum" ? "i64" : dtype;
+  const pooled = pool(engine, op, planes, inner, between, [images * depth, ...out]);
+  engine.release(planes);
+  const pixels = engine.alias(pooled, [images, depth, elementCount(out)]);
+  engine.release(pooled);
+  const outer = {
+    kernel: kernel.slice(0, 1),
+    strides: strides.slice(0, 1),
+    dilations: dilations.slice(0, 1),
+    pads: [pads[0]!, pads[rank]!],
+  };
+  const sums = pool(engine, op, pixels, outer, dtype, [images, outDepth, elementCount(out)]);
+  engine.release(pixels);
+  const result = engine.alias(sums, shape);
+  engine.release(sums);
+  return result;
+}
+
 export const pool: Op<"pool"> = (engine, op, x, attributes, dtype, shape) => {
-  if (shape.length > 4) return onHost(engine, "pool", op, x, attributes, dtype, shape);
+  if (shape.length > 4) return poolVolume(engine, op, x, attributes, dtype, shape);
+  if (shape.includes(0)) return engine.make(dtype, shape);
   engine.storageOf(x);
   const result = engine.make(dtype, shape, saturated(poolBounds(op, x, attributes), dtype));
   const channels = shape[shape.length - 1]!;
@@ -111,18 +150,15 @@ export const pool: Op<"pool"> = (engine, op, x, attributes, dtype, shape) => {
   const { fields } = window2d(x.shape, attributes.kernel, attributes, shape, channels);
   const pixelBytes = channels * info.bytes;
   writeWindow(engine.heap.words, engine.arguments, { ...fields, pixelBytes, padValue: 0 });
-  const images = shape[0]!;
-  for (let image = 0; image < images; image++) {
-    engine.wasm.pool(
-      op === "pool.sum" ? 1 : 0,
-      info.code,
-      DTYPE_INFO[dtype].code,
-      engine.arguments,
-      engine.addressOf(x) + (image * x.bytes) / images,
-      engine.addressOf(result) + (image * result.bytes) / images,
-      0,
-      fields.outHeight,
-    );
-  }
+  engine.wasm.pool(
+    op === "pool.sum" ? 1 : 0,
+    info.code,
+    DTYPE_INFO[dtype].code,
+    engine.arguments,
+    engine.addressOf(x),
+    engine.addressOf(result),
+    0,
+    shape[0]! * fields.outHeight,
+  );
   return result;
 };

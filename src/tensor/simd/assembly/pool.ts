@@ -1,4 +1,4 @@
-// Pools over windows of one image in NHWC. What lies outside the image does not take part.
+// Pools over windows of images in NHWC. What lies outside the image does not take part.
 
 import { Window } from "./conv";
 import { best, bestLanes, storeSum, worst } from "./reduce";
@@ -78,7 +78,14 @@ function poolOf<T>(
   const ldRow = <usize>w.dilationY * rowBytes;
   const resultBytes: usize = sum ? (to == I32 ? 4 : 8) : sizeof<T>();
   dst += <usize>(firstRow * w.outWidth) * <usize>channels * resultBytes;
-  for (let oy = firstRow, end = firstRow + rowCount; oy < end; ++oy) {
+  const imageBytes = <usize>w.height * rowBytes;
+  if (rowCount <= 0) return;
+  src += <usize>(firstRow / w.outHeight) * imageBytes;
+  for (let oy = firstRow % w.outHeight; rowCount > 0; --rowCount, ++oy) {
+    if (oy == w.outHeight) {
+      oy = 0;
+      src += imageBytes;
+    }
     const y = oy * w.strideY - w.padTop;
     const top = firstTap(y, w.dilationY, w.kernelHeight);
     const rows = max(lastTap(y, w.dilationY, w.kernelHeight, w.height) - top, 0);
@@ -96,7 +103,7 @@ function poolOf<T>(
 
 /**
  * Maximum (in the dtype), or if `sum` the exact sum (to I32 or I64, saturated once), over the windows of
- * one image; gives `rows` rows of output positions from `firstRow`.
+ * images; gives `rows` rows of output positions from `firstRow`, those of all images counted through.
  */
 export function pool(
   sum: i32, type: i32, to: i32, window: usize, src: usize, dst: usize, firstRow: i32, rows: i32,

@@ -206,9 +206,11 @@ export interface Backend<T extends Tensor = Tensor> {
   /**
    * Makes a tensor with `refs` 1 from row-major little-endian bytes (`bool`: 0 and 1, already
    * checked), which are copied.
+   * @param again gives the same bytes once more, at any time until the release: an engine that has it
+   *   may let go of its copy while it needs none
    * @throws HostError when the host has no memory for it
    */
-  upload(dtype: Dtype, shape: Shape, bytes: Uint8Array): T;
+  upload(dtype: Dtype, shape: Shape, bytes: Uint8Array, again?: () => Uint8Array): T;
 
   /** A copy of the row-major little-endian bytes. */
   download(x: T): Uint8Array;

@@ -34,6 +34,7 @@ export class Constants {
       this.#module.parameters[index]!.dtype,
       this.#module.parameters[index]!.shape,
       this.#module.parameter(index),
+      () => this.#module.parameter(index),
     ));
   }
 
@@ -78,8 +79,13 @@ export class Constants {
     this.#empties.clear();
   }
 
-  #hold(dtype: Dtype, shape: readonly number[], bytes: Uint8Array): Tensor {
-    const tensor = this.#backend.upload(dtype, shape, bytes);
+  #hold(
+    dtype: Dtype,
+    shape: readonly number[],
+    bytes: Uint8Array,
+    again?: () => Uint8Array,
+  ): Tensor {
+    const tensor = this.#backend.upload(dtype, shape, bytes, again);
     this.#known.set(tensor, undefined);
     return tensor;
   }

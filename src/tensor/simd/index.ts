@@ -10,7 +10,8 @@ import type { Kernels } from "./kernels.js";
 import { compileKernels, instantiateKernels } from "./kernels.js";
 import { kernelSet } from "./kernelSet.js";
 import { SimdRecorder } from "./recorder.js";
-import type { SimdTensor } from "./tensor.js";
+import { Storage } from "./storage.js";
+import { SimdTensor } from "./tensor.js";
 import { openWorkers, sharesMemory } from "./threads/openWorkers.js";
 import type { KernelCall } from "./threads/parts.js";
 import type { SplitOptions } from "./threads/splitKernels.js";
@@ -113,8 +114,8 @@ function backendOn(
     name: "simd",
     threads: pool?.threads ?? 1,
     kernels: kernelSet(engine),
-    upload(dtype, shape, bytes) {
-      const make = (): SimdTensor => upload(engine, dtype, shape, bytes);
+    upload(dtype, shape, bytes, again) {
+      const make = (): SimdTensor => upload(engine, dtype, shape, bytes, again);
       return engine.recorder?.constant(make) ?? make();
     },
     download(x) {
@@ -135,8 +136,20 @@ function backendOn(
   };
 }
 
-function upload(engine: Engine, dtype: Dtype, shape: Shape, bytes: Uint8Array): SimdTensor {
-  const x = engine.make(dtype, shape, DTYPE_INTERVAL[dtype]);
-  engine.heap.u8.set(bytes, engine.addressOf(x));
-  return x;
+function upload(
+  engine: Engine,
+  dtype: Dtype,
+  shape: Shape,
+  bytes: Uint8Array,
+  again: (() => Uint8Array) | undefined,
+): SimdTensor {
+  const write = (from: Uint8Array, pointer: number): void => {
+    const copy = (): void => engine.heap.u8.set(from, pointer);
+    if (engine.recorder === undefined) copy();
+    else engine.recorder.aside(copy);
+  };
+  const origin = again === undefined ? undefined : { read: again, write };
+  const storage = new Storage(engine.heap, bytes.length, origin);
+  write(bytes, storage.briefly);
+  return new SimdTensor(dtype, shape, DTYPE_INTERVAL[dtype], storage);
 }

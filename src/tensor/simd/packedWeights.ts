@@ -71,9 +71,12 @@ export class PackedWeights implements Derived, Panels {
     this.bytes = this.matrixBytes * matrices;
     this.panels = engine.block(this.bytes);
     const { code, bytes } = DTYPE_INFO[b.dtype];
-    const source = engine.addressOf(b);
+    const storage = engine.storageOf(b);
+    const source = storage.briefly;
     const form = wide ? 1 : 0;
     engine.wasm.pack(form, code, source, rowBytes, bytes, k, n, this.pointer, matrices, stepBytes);
+    // Weights are held once: mostly nobody reads them but here.
+    storage.unload();
   }
 
   get pointer(): Address {

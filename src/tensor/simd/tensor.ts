@@ -4,7 +4,7 @@ import type { Shape } from "../../core/shape.js";
 import { elementCount } from "../../core/shape.js";
 import type { ContractionAttributes, ConvAttributes, RescaleOutput, Tensor } from "../backend.js";
 import type { Interval } from "./interval.js";
-import type { Storage } from "./storage.js";
+import { Storage } from "./storage.js";
 
 /** Either its elements are in `storage`, or `pending` says how to compute them. */
 export class SimdTensor implements Tensor {
@@ -23,7 +23,7 @@ export class SimdTensor implements Tensor {
     this.shape = shape;
     this.count = elementCount(shape);
     this.interval = interval;
-    if ("pointer" in content) {
+    if (content instanceof Storage) {
       this.storage = content;
       this.pending = undefined;
     } else {

@@ -16,7 +16,7 @@ export function boundsOf(engine: Engine, x: SimdTensor): Interval {
 }
 
 function scan(engine: Engine, x: SimdTensor): Interval {
-  const source = engine.addressOf(x);
+  const source = engine.storageOf(x).briefly;
   const { code } = DTYPE_INFO[x.dtype];
   const extreme = (op: "reduce.min" | "reduce.max"): bigint => {
     engine.wasm.reduce(REDUCE[op], code, code, source, 1, x.count, 1, engine.arguments);

@@ -393,6 +393,14 @@ function check(module: Module): void {
   try {
     validateModule(module);
   } catch (error) {
+    if (error instanceof InvalidError && error.code === "Immediate") {
+      throw new CompileError(
+        "TooLarge",
+        `an attribute of the model is beyond what an instruction holds: ${error.message}`,
+        error.place,
+        error,
+      );
+    }
     if (error instanceof InvalidError)
       throw new InternalError(
         `the compiler wrote code that does not validate: ${error.message}`,

@@ -220,8 +220,20 @@ export class LoweringContext {
     return this.#values.get(name);
   }
 
-  /** The program's value for a value of the model; constants become parameters when first read. */
-  get(name: string): Lowered {
+  /**
+   * The program's value for a value of the model; constants become parameters when first read.
+   * @param name as nodes list it: nothing where a node lacks an input
+   * @throws CompileError `MissingInput`
+   */
+  get(name: string | undefined): Lowered {
+    if (name === undefined || name === "") {
+      const node = this.builder.origin;
+      throw new CompileError(
+        "MissingInput",
+        `node "${node}" lacks an input that its operator needs; look at how the model was exported`,
+        { name: node },
+      );
+    }
     const found = this.#values.get(name);
     if (found !== undefined) return found;
     const deferred = this.#deferred.get(name);

@@ -129,6 +129,13 @@ function readGraph(proto: GraphProto, context: Context, outer: ReadonlySet<strin
   }
   for (const output of proto.output ?? []) {
     const label = output.name ?? "";
+    if (outer.size === 0 && graph.outputs.includes(label)) {
+      throw new CompileError(
+        "BadGraph",
+        `graph "${name}": output "${label}" appears twice; name each value once`,
+        { name: label },
+      );
+    }
     graph.outputs.push(label);
     if (isTensor(output) && !graph.values.has(label))
       graph.values.set(label, readInfo(output, context));

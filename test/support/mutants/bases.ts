@@ -256,17 +256,23 @@ const MODELS: readonly (readonly [Precision, readonly number[], Build])[] = [
   ],
 ];
 
-async function compiled(): Promise<Module[]> {
-  const modules = [];
-  for (const [precision, dims, build] of MODELS) {
-    const source = new SeededRandom(modules.length + 1);
+/** ONNX files of what is compiled most. */
+export function compiledModels(): { precision: Precision; model: Uint8Array }[] {
+  return MODELS.map(([precision, dims, build], i) => {
+    const source = new SeededRandom(i + 1);
     const b = new ModelBuilder(17).input("x", "float32", dims);
     build(b, (...shape) => {
       const length = shape.reduce((product, dim) => product * dim, 1);
       const values = Array.from({ length }, () => source.int(-100, 100) / 128);
       return tensor("float32", shape, values);
     });
-    const model = b.output("y", "float32").encode();
+    return { precision, model: b.output("y", "float32").encode() };
+  });
+}
+
+async function compiled(): Promise<Module[]> {
+  const modules = [];
+  for (const { precision, model } of compiledModels()) {
     const samples = madeUpSamples(describeModel(model).inputs, { count: 2 });
     const calibration = await calibrate(model, samples, { madeUp: true });
     modules.push(compile(model, { calibration, precision }).module);

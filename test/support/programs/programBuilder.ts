@@ -34,6 +34,8 @@ export class FunctionBuilder {
 export class ProgramBuilder {
   readonly random: SeededRandom;
   readonly functions: (ModuleFunction | undefined)[] = [];
+  /** Of the entry, where it has any. */
+  aggregation: ModuleFunction | undefined;
   private readonly parameters: ParameterInfo[] = [];
   private readonly data: Uint8Array[] = [];
 
@@ -62,10 +64,10 @@ export class ProgramBuilder {
         entries: [
           { name: "main", function: 0, inputs: ports("x", inputs), outputs: ports("y", outputs) },
         ],
-        aggregations: [],
+        aggregations: this.aggregation === undefined ? [] : [{ entry: 0, function: 0 }],
       },
       functions: this.functions as ModuleFunction[],
-      aggregation: [],
+      aggregation: this.aggregation === undefined ? [] : [this.aggregation],
       parameters: this.parameters,
       parameterData: this.data,
       provenance: {},
@@ -88,9 +90,6 @@ export function randomBytes(
   const bits = random.pick([64, 64, 64, 30, 15, 7, 3]);
   const inside = (v: bigint): bigint => (v < lo ? lo : v > hi ? hi : v);
   const [least, most] = [inside(-(1n << BigInt(bits))), inside(1n << BigInt(bits))];
-  for (let i = 0; i < array.length; i++) {
-    const value = random.value(least, most);
-    array[i] = dtype === "i64" ? value : Number(value);
-  }
+  random.fill(array, dtype, least, most);
   return new Uint8Array(array.buffer);
 }

@@ -5,7 +5,7 @@
  */
 import type { TensorSpec } from "../../../src/core/shape.js";
 import { elementCount, sameShape } from "../../../src/core/shape.js";
-import type { Module } from "../../../src/module/module.js";
+import type { Module, ModuleFunction } from "../../../src/module/module.js";
 import type { SeededRandom } from "../seededRandom.js";
 import { FunctionBuilder, ProgramBuilder, randomBytes, typeOf } from "./programBuilder.js";
 import { StepWriter } from "./stepWriter.js";
@@ -41,6 +41,16 @@ class FunctionWriter extends StepWriter {
     return this.any(x) ?? x;
   }
 
+  /** Code that makes tensors of these specs of their stacks of one; `votes` and `total` are dropped. */
+  aggregate(outputs: readonly TensorSpec[]): void {
+    this.nesting = 2;
+    outputs.forEach(({ dtype, shape }, local) => {
+      this.code.emit("local.get", { local });
+      this.code.emit("reshape", { dims: [...shape] });
+      this.same({ dtype, shape });
+    });
+  }
+
   // Control flow. Whatever is done inside ends in the type and shape that it began with.
 
   private control(x: TensorSpec): TensorSpec {
@@ -63,9 +73,15 @@ class FunctionWriter extends StepWriter {
       case 1: {
         this.code.emit("block", { type: inner });
         this.same(x);
-        this.condition(x);
-        this.code.emit("br.if", { label: 0 });
-        this.same(x);
+        if (this.chance(20)) {
+          // Nobody comes by what follows.
+          this.code.emit("br", { label: 0 });
+          this.code.emit("trap", { detail: 1 });
+        } else {
+          this.condition(x);
+          this.code.emit("br.if", { label: 0 });
+          this.same(x);
+        }
         this.code.emit("end");
         break;
       }
@@ -169,6 +185,20 @@ class FunctionWriter extends StepWriter {
   }
 }
 
+/** Code that aggregates outputs of these specs. */
+function aggregationOf(program: ProgramBuilder, outputs: readonly TensorSpec[]): ModuleFunction {
+  const stacks = outputs.map(({ dtype, shape }) => ({ dtype, rank: shape.length + 1 }));
+  const code = new FunctionBuilder([
+    ...stacks,
+    { dtype: "i64", rank: 1 },
+    { dtype: "i64", rank: 0 },
+  ]);
+  new FunctionWriter(program, code, [], 0).aggregate(outputs);
+  code.emit("end");
+  const { params, locals, body } = code;
+  return { params, results: outputs.map(typeOf), locals, body };
+}
+
 /**
  * A program and its inputs.
  * @param length how many things to do; a shorter program of the same seed begins alike
@@ -196,6 +226,9 @@ export function randomProgram(random: SeededRandom, length: number): RandomProgr
   code.emit("end");
   const { params, locals, body } = code;
   program.functions[0] = { params, results: outputs.map(typeOf), locals, body };
+  if (random.int(0, 7) === 0 && outputs.every(({ shape }) => shape.length < 8)) {
+    program.aggregation = aggregationOf(program, outputs);
+  }
   const specs = inputs.map(({ dtype, shape }) => ({ dtype, shape }));
   return { module: program.module(specs, outputs), inputs };
 }

@@ -6,7 +6,7 @@ import { typeOf } from "./programBuilder.js";
 /** Writes every other instruction on tensors. */
 export class StepWriter extends ChainWriter {
   protected any(x: TensorSpec): TensorSpec | undefined {
-    switch (this.random.int(0, 21)) {
+    switch (this.random.int(0, 22)) {
       case 0:
       case 1:
         return this.rescaled(x);
@@ -46,6 +46,8 @@ export class StepWriter extends ChainWriter {
         return this.scattered(x);
       case 20:
         return this.ordered(x);
+      case 21:
+        return this.counted(x);
       default:
         return this.resized(x);
     }
@@ -224,6 +226,16 @@ export class StepWriter extends ChainWriter {
     const axis = this.random.int(0, x.shape.length - 1);
     if (x.dtype === "bool" || this.chance(40)) return this.apply(x, "argsort", { axis });
     return this.apply(x, "cumsum", { axis, dtype: this.random.pick(["i32", "i64"] as const) });
+  }
+
+  /** Of its shape, or of where it is not zero; a sum, because how many those are nobody knows. */
+  protected counted(x: TensorSpec): TensorSpec | undefined {
+    if (this.chance(30)) return this.apply(x, "shape", {});
+    const places = this.apply(x, "nonzero", {});
+    if (places === undefined) return undefined;
+    const dtype = this.random.pick(["i32", "i64"] as const);
+    this.code.emit("reduce.sum", { axes: [0], dtype });
+    return { dtype, shape: [1] };
   }
 
   protected padded(x: TensorSpec): TensorSpec | undefined {

@@ -92,9 +92,23 @@ export class Writer {
   }
 
   protected leaf(): TensorSpec {
-    if (this.kept.length > 0 && this.chance(85)) return this.get(this.random.pick(this.kept));
-    const rank = this.random.pick([1, 2, 3, 4]);
-    return this.constant(this.random.pick(INTEGER_DTYPES), this.shape(rank));
+    if (this.kept.length > 0 && this.chance(75)) return this.get(this.random.pick(this.kept));
+    const shape = this.shape(this.random.pick([1, 2, 3, 4]));
+    const dtype = this.random.pick(INTEGER_DTYPES);
+    switch (this.random.int(0, 5)) {
+      case 0: {
+        const length = this.size();
+        this.code.emit("iota", { dims: [length] });
+        return { dtype: "i32", shape: [length] };
+      }
+      case 1: {
+        this.scalar("i64");
+        this.code.emit("random", { dtype, stream: this.random.int(0, 3), dims: shape });
+        return { dtype, shape };
+      }
+      default:
+        return this.constant(dtype, shape);
+    }
   }
 
   protected get(kept: Kept): TensorSpec {

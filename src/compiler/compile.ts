@@ -1,4 +1,4 @@
-import { CompileError, InternalError, InvalidError } from "../core/errors.js";
+import { CompileError, InternalError, InvalidError, MalformedError } from "../core/errors.js";
 import { encodeModule, filledGapBytes } from "../module/encode.js";
 import { toHex } from "../module/hex.js";
 import type { Dimension, Module, NamedDimension, Port, RealScale } from "../module/module.js";
@@ -179,7 +179,7 @@ function lowerGraph(
     },
   );
   check(module);
-  const bytes = encodeModule(module);
+  const bytes = encode(module);
   options.onProgress?.(1);
   return {
     module,
@@ -386,6 +386,21 @@ function assemble(
     parameterData: emitted.parameters.map(({ apart, bytes }) => (apart ? undefined : bytes())),
     provenance: graph.name === "" ? provenance : { ...provenance, graph: graph.name },
   };
+}
+
+/** @throws CompileError where a dimension or an attribute is beyond what the format has a form for */
+function encode(module: Module): Uint8Array {
+  try {
+    return encodeModule(module);
+  } catch (error) {
+    if (!(error instanceof MalformedError)) throw error;
+    throw new CompileError(
+      "TooLarge",
+      `something in the model is beyond what a module holds: ${error.message}`,
+      error.place,
+      error,
+    );
+  }
 }
 
 /** What the compiler writes must validate. */

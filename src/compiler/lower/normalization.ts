@@ -1,7 +1,7 @@
 /** Layer, instance, group, RMS, batch, Lp and local response normalisation: exact sums, one quotient. */
 import type { FixedValue } from "../fixed/fixedGraph.js";
 import type { Dim, GraphNode } from "../graph.js";
-import { floatAttribute, intAttribute, intsAttribute } from "../graph.js";
+import { floatAttribute, intAttribute, intsAttribute, nodeError } from "../graph.js";
 import { pow } from "../elementary.js";
 import type { LoweringContext } from "./context.js";
 import { dividedInto, shiftedLeft } from "./division.js";
@@ -326,7 +326,8 @@ function lowerBatch(ctx: LoweringContext, node: GraphNode): void {
   const rank = x.axes.length;
   const shape = channelShape(ctx, node, 1, rank);
   const [scale, bias, mean, variance] = [1, 2, 3, 4].map((i) => {
-    const p = parameter(ctx, node, i, shape)!;
+    const p = parameter(ctx, node, i, shape);
+    if (p === undefined) throw nodeError("MissingInput", node, `input ${i} is missing`);
     return aligned(ctx, [x, p], rank).operands[1]!;
   });
   const epsilon = floatAttribute(node, "epsilon") ?? 1e-5;

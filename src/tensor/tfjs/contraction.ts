@@ -80,7 +80,9 @@ export function paddedImages(
   const height = top + inH + padsAfter[1]!;
   const width = left + inW + padsAfter[2]!;
   const shape: [number, number, number, number] = [batch * outD, height, width, channels];
-  if (inD === 1 && outD === 1 && padsBefore[0] === 0 && height === inH && width === inW) {
+  // A later tap of a single slice sees padding only.
+  const first = kz === 0 && padsBefore[0] === 0;
+  if (inD === 1 && outD === 1 && first && height === inH && width === inW) {
     return { images: x, shape };
   }
   const images = new Float64Array(elementCount(shape)).fill(pad);

@@ -1,5 +1,6 @@
 /** Smaller modules that still fail, and how they are written down. */
 import { formatAssembly } from "../../../src/module/disassemble.js";
+import { decodeModule } from "../../../src/module/decode.js";
 import { encodeModule } from "../../../src/module/encode.js";
 import { chunkRoot } from "../../../src/module/merkle.js";
 import type { Module, ModuleFunction, ParameterInfo } from "../../../src/module/module.js";
@@ -35,7 +36,8 @@ export function moduleEvidence(found: ModuleCase, engines: Engines, manner: Mann
   const inputText = `${JSON.stringify(Object.fromEntries(values))}\n`;
   let text: Record<string, string | Uint8Array>;
   try {
-    text = { ".aivmt": formatAssembly(module) };
+    // Decoded, so that immediates are in the order of their records, as the assembler wants them.
+    text = { ".aivmt": formatAssembly(decodeModule(encodeModule(module))) };
   } catch {
     text = { ".aivm": encodeModule(module) };
   }

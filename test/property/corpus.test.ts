@@ -59,7 +59,7 @@ function readInputs(bytes: Uint8Array, values: InputFile): Inputs {
       const { dims, integers } = values[name]!;
       return [
         name,
-        { dims, integers: integers.map(dtype === "i64" ? BigInt : Number) as number[] },
+        { dims, integers: dtype === "i64" ? integers.map(BigInt) : integers.map(Number) },
       ];
     }),
   );

@@ -151,7 +151,7 @@ function lowerGraph(
     sink: options.parameters,
   });
   for (const [output, input] of Object.entries(states))
-    if (isFloat(ctx.elementTypeOf(input))) ctx.holdState(output, input);
+    if (isFloat(ctx.elementTypeOf(input))) ctx.formats.holdState(output, input);
   const dimensions = new Dimensions();
   const inputs = graph.inputs.map((name) => lowerInput(ctx, dimensions, name));
   lowerNodes(ctx, (done) => options.onProgress?.(done / graph.nodes.length));
@@ -242,7 +242,7 @@ function lowerInput(ctx: LoweringContext, dimensions: Dimensions, name: string):
   const reader = ctx.soleConsumer(name);
   // In 32 bits it stays as it is: the host rounds ties up, ONNX rounds them to even.
   const stated =
-    ctx.heldFormat(name) === undefined &&
+    ctx.formats.heldFor(name) === undefined &&
     reader?.opType === "QuantizeLinear" &&
     ctx.profile.activation.dtype !== "i32"
       ? quantizedFormat(ctx, reader)
@@ -258,7 +258,7 @@ function lowerInput(ctx: LoweringContext, dimensions: Dimensions, name: string):
       scale: portScale(stated),
     };
   }
-  const held = ctx.chooseInputFormat(name);
+  const held = ctx.formats.chooseInput(name);
   ctx.define(name, { value: ctx.builder.input(held.dtype, shape), axes, format: held });
   return { name, dtype: held.dtype, shape: dimensions.of(shape, name), scale: portScale(held) };
 }
@@ -277,7 +277,7 @@ function lowerOutput(ctx: LoweringContext, dimensions: Dimensions, name: string)
   }
   const { scale } = lowered.format;
   const oneScale = typeof scale === "number" ? scale : maxScale(scale);
-  const target = ctx.heldFormat(name) ?? { ...lowered.format, scale: oneScale };
+  const target = ctx.formats.heldFor(name) ?? { ...lowered.format, scale: oneScale };
   const real = ctx.requantise(lowered as Real, target);
   return {
     value: real.value,

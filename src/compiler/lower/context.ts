@@ -7,28 +7,18 @@ import { FixedBuilder } from "../fixed/fixedGraph.js";
 import type { ConstantTensor, Dim, ElementType, Graph, GraphNode } from "../graph.js";
 import { connections, isFloat, nodeError } from "../graph.js";
 import { FROM_OPERAND, INFER, copyAxis } from "../../opcodes/movement.js";
-import { isCache, movedInto } from "../states.js";
-import { byteFormat } from "./byteFormat.js";
 import { integerDtype } from "./dtypes.js";
+import { Formats } from "./formats.js";
 import { OpenDims } from "./openDims.js";
-import { openHeadroom, probabilityReach } from "./openRanges.js";
 import type { Plan, WeightReport } from "../plan.js";
 import type { Profile } from "./profile.js";
-import { EIGHT_BIT_WEIGHTS, limitOf, SINGLE, WIDE } from "./profile.js";
+import { EIGHT_BIT_WEIGHTS } from "./profile.js";
 import type { ChannelScale, Format, Lowered, Real, Scale } from "./real.js";
 import { format, identityAxes, sameFormat, scaleRatio } from "./real.js";
-import {
-  exponentOf,
-  powerOfTwo,
-  roundScale,
-  splitScale,
-  toMultiplier,
-  toMultipliers,
-} from "./scale.js";
+import { roundScale, splitScale, toMultiplier, toMultipliers } from "./scale.js";
 import type { TensorReport } from "./tensorReport.js";
 import { reportTensor } from "./tensorReport.js";
 import { ScoreMasks } from "./scoreMasks.js";
-import { WideValues } from "./wideValues.js";
 
 /** Everything that lowering one graph needs: the program so far, and what is known of the model. */
 export class LoweringContext {
@@ -51,10 +41,10 @@ export class LoweringContext {
   readonly absorbed = new Set<GraphNode>();
   readonly #consumers: ReadonlyMap<string, readonly GraphNode[]>;
   readonly #producers: ReadonlyMap<string, GraphNode>;
-  readonly #wide = new WideValues(this);
-  readonly #masks = new ScoreMasks(this);
-  /** Formats that are given: of states, and of what crosses the border of a body. */
-  readonly #held = new Map<string, Format>();
+  /** Large negative numbers that stand for "not this one". */
+  readonly masks = new ScoreMasks(this);
+  /** Which format each real value gets. */
+  readonly formats = new Formats(this);
   readonly #values = new Map<string, Lowered>();
   readonly #deferred = new Map<string, () => Lowered>();
   readonly #reordered = new Map<FixedValue, Map<string, FixedValue>>();
@@ -249,7 +239,7 @@ export class LoweringContext {
     if (constant === undefined)
       throw new InternalError(`"${name}" is read before it is lowered`, { name });
     const lowered = isFloat(constant.elementType)
-      ? this.realConstant(constant.dims, this.#masks.constant(name, constant))
+      ? this.realConstant(constant.dims, this.masks.constant(name, constant))
       : this.integerConstant(constant);
     this.#values.set(name, lowered);
     return lowered;
@@ -356,207 +346,7 @@ export class LoweringContext {
     return this.builder.op("expand", { dims }, operands, value.dtype, shape);
   }
 
-  // --- formats --------------------------------------------------------------------------------
-
-  /**
-   * The format of a value by its calibrated range.
-   * @param interval what the producer lets through (a fused clamp), to narrow the range
-   * @param channels whether the producer can give each channel a scale
-   */
-  chooseFormat(
-    name: string,
-    node: GraphNode,
-    interval: readonly [number, number] = [-Infinity, Infinity],
-    channels: "perChannel" | "perTensor" = "perTensor",
-  ): Format {
-    const held = this.#held.get(name);
-    if (held !== undefined) return held;
-    const range = this.#masks.range(name, this.requireRange(name, node));
-    const clip = (x: number): number => Math.min(Math.max(x, interval[0]), interval[1]);
-    const width = this.#widthFor(name);
-    const headroom = (width === WIDE ? openHeadroom(this, name) : undefined) ?? width.headroom;
-    const unit = headroom / limitOf(width);
-    const seen = Math.max(Math.abs(clip(range.min)), Math.abs(clip(range.max)));
-    const reach = width.bits === 8 ? undefined : probabilityReach(this, name, seen, headroom);
-    const greatest = reach === undefined ? seen : reach / headroom;
-    const fallback = greatest === 0 ? 1 : greatest;
-    const limit = limitOf(width);
-    const bounds = [-limit - 1, limit] as const;
-    // A bound other than 0 would be another integer in each channel.
-    const oneBound = interval.every((x) => x === 0 || !Number.isFinite(x));
-    const byChannel =
-      channels === "perChannel" && oneBound ? this.#perChannel(name, range) : undefined;
-    if (byChannel === undefined && width.bits === 8)
-      return byteFormat(range, interval, this.#takesZeroPoint(name));
-    if (byChannel === undefined) return format(width.dtype, roundScale(fallback * unit), 0, bounds);
-    const scales = byChannel.min.map((min, c) => {
-      const own = Math.max(Math.abs(clip(min)), Math.abs(clip(byChannel.max[c]!)));
-      // A channel that was almost silent in calibration may speak up later: it keeps a floor.
-      return roundScale(Math.max(own, fallback / 1024) * unit);
-    });
-    return format(width.dtype, { axis: byChannel.axis, scales }, 0, bounds);
-  }
-
-  /** Whether all that reads a value are contractions with constant weights, which take any zero point. */
-  #takesZeroPoint(name: string): boolean {
-    return this.consumersOf(name).every((node) => {
-      if (PRESERVING.has(node.opType)) return this.#takesZeroPoint(node.outputs[0]!);
-      const weights = node.inputs[1]!;
-      const integers = this.producerOf(weights)?.inputs[0] ?? weights;
-      return node.inputs[0] === name && this.constant(integers) !== undefined;
-    });
-  }
-
-  /**
-   * Whether a value loses too much under one scale: its readers take a scale for each channel, and
-   * some channel is so much quieter than the loudest that few integers are left to it.
-   */
-  wantsChannels(name: string): boolean {
-    const range = this.rangeOf(name);
-    const channels = range === undefined ? undefined : this.#perChannel(name, range);
-    if (range === undefined || channels === undefined) return false;
-    const greatest = Math.max(Math.abs(range.min), Math.abs(range.max));
-    return channels.min.some((min, c) => {
-      const own = Math.max(Math.abs(min), Math.abs(channels.max[c]!));
-      return own > 0 && own * QUIET < greatest;
-    });
-  }
-
-  /**
-   * Inputs of the model keep the profile's full width; what reads them narrows them where it must.
-   * Scales of a quantised model, and what is quantised when running, come in 24 bits, at a power of
-   * two, so that the ties of rounding arrive as they are.
-   */
-  chooseInputFormat(name: string): Format {
-    const held = this.#held.get(name);
-    if (held !== undefined) return held;
-    const quantised = this.consumersOf(name).some(
-      (node) =>
-        QUANTISING.has(node.opType) || (QUANTISED.has(node.opType) && node.inputs[0] !== name),
-    );
-    const width = this.#wide.has(name) ? WIDE : quantised ? SINGLE : this.profile.activation;
-    const limit = limitOf(width);
-    const seen = this.rangeOf(name);
-    const range = seen === undefined ? undefined : this.#masks.range(name, seen);
-    const greatest =
-      range === undefined ? 1 : Math.max(Math.abs(range.min), Math.abs(range.max)) || 1;
-    // With bits to spare, steps are powers of two: whole numbers and halves are held exactly.
-    const finest = (greatest * width.headroom) / limit;
-    const scale = width.dtype === "i32" ? powerOfTwo(exponentOf(finest) + 1) : roundScale(finest);
-    return format(width.dtype, scale, 0, [-limit - 1, limit]);
-  }
-
-  /**
-   * Holds an output and the input that it is fed into in one format, for the ranges of both: wide,
-   * and so is what it is a sum of, unless it is a cache for products. Before anything is lowered.
-   */
-  holdState(output: string, input: string): void {
-    const cache = isCache(this.graph, input);
-    const { activation } = this.profile;
-    const width = cache && activation.bits < 31 ? activation : WIDE;
-    const reach = [output, input]
-      .map((name) => this.rangeOf(name))
-      .reduce(
-        (most, r) => (r === undefined ? most : Math.max(most, Math.abs(r.min), Math.abs(r.max))),
-        0,
-      );
-    const limit = limitOf(width);
-    const headroom = width === WIDE ? STATE_HEADROOM : width.headroom;
-    const unit = ((reach === 0 ? 1 : reach) * headroom) / limit;
-    const held = format(width.dtype, roundScale(unit), 0, [-limit - 1, limit]);
-    this.hold(output, held);
-    this.hold(input, held);
-  }
-
-  /**
-   * Gives a value a format that others count on, so that it is rounded once. What becomes a wide
-   * value by being moved is wide too. Before anything is lowered.
-   */
-  hold(name: string, held: Format): void {
-    this.#held.set(name, held);
-    if (held.dtype !== "i32") return;
-    for (const part of movedInto(this.graph, name)) this.#wide.add(part);
-  }
-
-  /** The format that a value must have, if any. */
-  heldFormat(name: string): Format | undefined {
-    return this.#held.get(name);
-  }
-
-  #widthFor(name: string): Profile["activation"] {
-    if (this.#wide.has(name) || this.#isScale(name)) return WIDE;
-    if (this.isSpectrum(name)) return SINGLE;
-    const consumers = this.consumersOf(name);
-    const onlyContractions =
-      consumers.length > 0 &&
-      !this.graph.outputs.includes(name) &&
-      consumers.every((node) => this.#reachesOnlyContractions(node, name));
-    return onlyContractions ? this.profile.contractionInput : this.profile.activation;
-  }
-
-  /**
-   * Whether a value is the magnitude of a spectrum, moved at most: what is quiet in it counts as
-   * much as what is loud, also in the products that read it.
-   */
-  isSpectrum(name: string): boolean {
-    const node = this.producerOf(name);
-    if (node?.domain !== "") return false;
-    const from = node.inputs[0]!;
-    if (node.opType === "Sqrt") return this.#isPower(from);
-    return PRESERVING.has(node.opType) && this.isSpectrum(from);
-  }
-
-  /** A square, or a sum of them. */
-  #isPower(name: string): boolean {
-    const node = this.producerOf(name);
-    if (node?.domain !== "") return false;
-    const [a = "", b = ""] = node.inputs;
-    if (node.opType === "Mul") return a === b;
-    return node.opType === "Add" && this.#isPower(a) && this.#isPower(b);
-  }
-
-  /** One number that is computed when running scales a tensor: its rounding is that of all of it. */
-  #isScale(name: string): boolean {
-    const shape = this.graph.values.get(name)?.shape;
-    return shape?.length === 0 && !this.graph.outputs.includes(name);
-  }
-
-  #reachesOnlyContractions(node: GraphNode, name: string): boolean {
-    if (CONTRACTIONS.has(node.opType)) return node.inputs[0] === name || node.opType === "MatMul";
-    if (!PRESERVING.has(node.opType)) return false;
-    const output = node.outputs[0]!;
-    const consumers = this.consumersOf(output);
-    return (
-      consumers.length > 0 &&
-      !this.graph.outputs.includes(output) &&
-      consumers.every((next) => this.#reachesOnlyContractions(next, output))
-    );
-  }
-
-  /** Ranges by channel where every reader can take a scale for each channel. */
-  #perChannel(name: string, range: TensorRange): TensorRange["channels"][number] | undefined {
-    const channels = range.channels.find((c) => c.axis === 1);
-    if (channels === undefined || this.graph.outputs.includes(name)) return undefined;
-    const consumers = this.consumersOf(name);
-    const free = consumers.length > 0 && consumers.every((node) => this.#takesChannels(node, name));
-    return free ? channels : undefined;
-  }
-
-  #takesChannels(node: GraphNode, name: string): boolean {
-    if (node.opType === "Conv") {
-      if (node.inputs[0] !== name) return false;
-      const weights = this.constant(node.inputs[1] ?? "");
-      return weights?.dims[1] === 1;
-    }
-    if (node.opType !== "MaxPool" && node.opType !== "Relu") return false;
-    const output = node.outputs[0]!;
-    const consumers = this.consumersOf(output);
-    return (
-      consumers.length > 0 &&
-      !this.graph.outputs.includes(output) &&
-      consumers.every((next) => this.#takesChannels(next, output))
-    );
-  }
+  // --- changing formats ------------------------------------------------------------------------
 
   /** `x` in another format: one rescale; a clamp or nothing where only the interval may differ. */
   requantise(x: Real, target: Format): Real {
@@ -679,42 +469,5 @@ export function outputOf({ dtype, zeroPoint, lo, hi }: Format) {
   return { dtype, zeroPoint: BigInt(zeroPoint), lo: BigInt(lo), hi: BigInt(hi) };
 }
 
-/** A state may grow over many runs, more than calibration saw. */
-const STATE_HEADROOM = 16;
-
 /** What calibration has to say of a tensor without elements. */
 const NO_VALUES: TensorRange = { min: 0, max: 0, rms: 0, count: 0, channels: [], histogram: [] };
-
-/** A channel this much quieter than the loudest keeps fewer than 9 of 16 bits. */
-const QUIET = 32;
-
-/** Operators that multiply and add; they read their first input as an activation. */
-const CONTRACTIONS: ReadonlySet<string> = new Set([
-  "Conv",
-  "ConvTranspose",
-  "Gemm",
-  "Linear",
-  "MatMul",
-]);
-/** Operators that round reals to the integers of a quantised model. */
-const QUANTISING: ReadonlySet<string> = new Set(["DynamicQuantizeLinear", "QuantizeLinear"]);
-/** Operators whose other reals are scales. */
-const QUANTISED: ReadonlySet<string> = new Set([
-  "DequantizeLinear",
-  "QLinearConv",
-  "QLinearMatMul",
-]);
-/** Operators that move or select values without changing them. */
-const PRESERVING: ReadonlySet<string> = new Set([
-  "MaxPool",
-  "Reshape",
-  "Flatten",
-  "Squeeze",
-  "Unsqueeze",
-  "Transpose",
-  "Slice",
-  "Split",
-  "Relu",
-  "Identity",
-  "Expand",
-]);

@@ -51,7 +51,8 @@ export function contractionInput(
   name?: string,
   zeroPoint = false,
 ): Real {
-  const width = name !== undefined && ctx.isSpectrum(name) ? SINGLE : ctx.profile.contractionInput;
+  const width =
+    name !== undefined && ctx.formats.isSpectrum(name) ? SINGLE : ctx.profile.contractionInput;
   const { scale } = x.format;
   const foldable = typeof scale === "number" || scale.axis === channelAxis;
   const wanted = width.dtype;

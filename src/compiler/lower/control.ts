@@ -57,10 +57,10 @@ function borderOf(
 ): Border {
   const type = ctx.elementTypeOf(name);
   if (!isFloat(type)) return { type: { dtype: integerDtype(type), shape }, format: undefined };
-  const given = ctx.heldFormat(name);
+  const given = ctx.formats.heldFor(name);
   if (given !== undefined) return { type: { dtype: given.dtype, shape }, format: given };
   if (!wide && ctx.rangeOf(name) !== undefined) {
-    const chosen = ctx.chooseFormat(name, node);
+    const chosen = ctx.formats.choose(name, node);
     return { type: { dtype: chosen.dtype, shape }, format: chosen };
   }
   const ranges = names.map((n) => ctx.rangeOf(n)).filter((range) => range !== undefined);
@@ -87,7 +87,7 @@ function crossing(ctx: LoweringContext, node: GraphNode, x: Lowered, border: Bor
 /** What a body gives gets its format where it is made. */
 function hold(inner: LoweringContext, name: string, { format: held }: Border): void {
   if (held !== undefined && inner.graph.nodes.some(({ outputs }) => outputs.includes(name)))
-    inner.hold(name, held);
+    inner.formats.hold(name, held);
 }
 
 const lowered = (value: FixedValue, border: Border): Lowered => ({

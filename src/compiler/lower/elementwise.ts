@@ -248,7 +248,7 @@ export function lowerClamp(
     interval[0] > (hi - zeroPoint) * maxScale(scale) ||
     interval[1] < (lo - zeroPoint) * maxScale(scale);
   if (beyond) {
-    const target = withInterval(ctx.chooseFormat(node.outputs[0]!, node, interval), interval);
+    const target = withInterval(ctx.formats.choose(node.outputs[0]!, node, interval), interval);
     ctx.define(node.outputs[0]!, ctx.requantise(input, target));
     return;
   }

@@ -68,7 +68,7 @@ export function finish(
     }
     break;
   }
-  const target = withInterval(ctx.chooseFormat(name, node, interval, channels), interval);
+  const target = withInterval(ctx.formats.choose(name, node, interval, channels), interval);
   const emission = emit(target);
   const { lo, hi } = "value" in emission ? emission : target;
   ctx.define(name, { value: valueOf(emission), axes, format: { ...target, lo, hi } });
@@ -113,7 +113,7 @@ export function lowerFunction(
     byChannel !== undefined &&
     interval.every((bound) => !Number.isFinite(bound)) &&
     ctx.profile.activation.dtype === "i16" &&
-    ctx.wantsChannels(node.outputs[0]!) &&
+    ctx.formats.wantsChannels(node.outputs[0]!) &&
     vanishesAtZero(expression);
   const look = (table: FunctionTable, index: FixedValue, dtype: Format["dtype"]): FixedValue => {
     const { builder } = ctx;

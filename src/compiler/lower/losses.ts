@@ -128,7 +128,7 @@ function lowerCrossEntropy(ctx: LoweringContext, node: GraphNode): void {
   const logs = { value, axes: scores.axes, format: fine } as UniformReal;
   lossOf(ctx, node, logs);
   const name = node.outputs[1] ?? "";
-  if (name !== "") ctx.define(name, ctx.requantise(logs, ctx.chooseFormat(name, node)));
+  if (name !== "") ctx.define(name, ctx.requantise(logs, ctx.formats.choose(name, node)));
 }
 
 export const lossRules: Readonly<Record<string, Rule>> = {

@@ -144,7 +144,7 @@ function concatFormat(
   reals: readonly Real[],
   axis: number,
 ): Format {
-  const chosen = ctx.chooseFormat(node.outputs[0]!, node);
+  const chosen = ctx.formats.choose(node.outputs[0]!, node);
   const plainOperands = reals.every(
     (x) => x.format.zeroPoint === 0 && x.format.dtype === chosen.dtype,
   );

@@ -219,7 +219,7 @@ function lowerLayer(ctx: LoweringContext, node: GraphNode, centred: boolean): vo
   const [, mean = "", inverse = ""] = node.outputs;
   const kept = ratio.sums.shape;
   if (mean !== "") {
-    const target = ctx.chooseFormat(mean, node);
+    const target = ctx.formats.choose(mean, node);
     const value = dividedInto(
       ctx,
       ratio.sums,
@@ -233,7 +233,7 @@ function lowerLayer(ctx: LoweringContext, node: GraphNode, centred: boolean): vo
     ctx.define(mean, { value, axes: x.axes, format: target });
   }
   if (inverse !== "") {
-    const target = ctx.chooseFormat(inverse, node);
+    const target = ctx.formats.choose(inverse, node);
     const one = ctx.builder.scalar("i64", 1n);
     const { denominator, unit } = ratio;
     const value = dividedInto(ctx, one, 1, denominator, 1 / unit, target, x.axes, kept);

@@ -183,7 +183,7 @@ function reaching(ctx: LoweringContext, node: GraphNode, x: Real, fill: number):
   const { scale, zeroPoint } = x.format;
   const integer = Math.floor(fill / maxScale(scale) + 0.5) + zeroPoint;
   if (!Number.isFinite(fill) || integer === integerIn(x.format, fill)) return x;
-  return ctx.requantise(x, ctx.chooseFormat(node.outputs[0]!, node));
+  return ctx.requantise(x, ctx.formats.choose(node.outputs[0]!, node));
 }
 
 /** The nearest integer that a format's dtype holds, of 32 bits those that contractions take. */

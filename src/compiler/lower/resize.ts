@@ -270,7 +270,7 @@ function lowerGathered(
   const whole = plain(ctx, source);
   const x =
     extrapolates && whole.format !== undefined
-      ? ctx.requantise(whole as Real, ctx.chooseFormat(node.outputs[0]!, node))
+      ? ctx.requantise(whole as Real, ctx.formats.choose(node.outputs[0]!, node))
       : whole;
   let { value } = x;
   axes.forEach(({ axis, input, output }, i) => {

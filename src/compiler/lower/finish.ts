@@ -9,6 +9,7 @@ import type { Expression } from "../expression.js";
 import { evaluateExpression, functionOf } from "../evaluateExpression.js";
 import type { FunctionTable } from "./functionTable.js";
 import { functionTable } from "./functionTable.js";
+import { periodOf, periodicFunction, runsOverTurns } from "./periodic.js";
 import type { Format, Real, Scale } from "./real.js";
 import { format, scaleAt, scaleRatio } from "./real.js";
 import { roundedReal, roundingOf } from "./rounding.js";
@@ -126,6 +127,11 @@ export function lowerFunction(
   const emit = (target: Format): Emission => {
     if (typeof target.scale === "number") {
       const f = functionOf(expression);
+      const period = periodOf(expression);
+      if (period !== undefined && runsOverTurns(expression, range, headroom)) {
+        const reach = Math.max(Math.abs(domain[0]), Math.abs(domain[1]));
+        return periodicFunction(ctx, f, period, reach, target, axes, emitArgument);
+      }
       const defined = definedPart(f, domain);
       if (isSteep(f, defined, target))
         return wideFunction(ctx, f, defined, target, axes, emitArgument);

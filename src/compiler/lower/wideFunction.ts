@@ -88,7 +88,8 @@ interface Table {
   readonly look: (ctx: LoweringContext, x: FixedValue, entries: readonly number[]) => Sum;
 }
 
-const EVEN_SEGMENTS_LOG2 = 13;
+/** Segments of tables over even steps, as many as `lut.interpolate` takes. */
+export const EVEN_SEGMENTS_LOG2 = 13;
 
 /** The last of 2^16 steps of an argument: nothing lies beyond it to interpolate to. */
 const LAST_STEP = 0xffff00;
@@ -157,19 +158,36 @@ interface Sum {
 function lookEven(ctx: LoweringContext, x: FixedValue, entries: readonly number[]): Sum {
   const { builder } = ctx;
   const { shape } = x;
-  const table = builder.constant("i32", [entries.length], entries);
   const i32 = (value: number): FixedValue => builder.scalar("i32", BigInt(value));
   const high = builder.op("shr", {}, [x, i32(8)], "i32", shape);
   const index = builder.op("cast", { dtype: "i16" }, [high], "i16", shape);
   const next = builder.op("add", {}, [index, builder.scalar("i16", 1n)], "i16", shape);
   const rest = builder.op("and", {}, [x, i32(255)], "i32", shape);
+  return { sum: interpolatedSteps(ctx, index, next, rest, entries), bits: 8 };
+}
+
+/**
+ * 256 times a function between two steps of 16 bits, from a table that has an entry for each step
+ * or for each of 2^13 segments.
+ *
+ * @param rest 256ths of the way from `index` to `next`
+ */
+export function interpolatedSteps(
+  ctx: LoweringContext,
+  index: FixedValue,
+  next: FixedValue,
+  rest: FixedValue,
+  entries: readonly number[],
+): FixedValue {
+  const { builder } = ctx;
+  const table = builder.constant("i32", [entries.length], entries);
   const imm = { segmentsLog2: EVEN_SEGMENTS_LOG2, guardBits: 0, dtype: "i32" } as const;
   const [a, b] = [index, next].map((i) =>
     entries.length === 65_536
-      ? builder.op("lut", {}, [i, table], "i32", shape)
-      : builder.op("lut.interpolate", imm, [i, table], "i32", shape),
+      ? builder.op("lut", {}, [i, table], "i32", i.shape)
+      : builder.op("lut.interpolate", imm, [i, table], "i32", i.shape),
   );
-  return { sum: interpolated(ctx, a!, b!, rest, 8), bits: 8 };
+  return interpolated(ctx, a!, b!, rest, 8);
 }
 
 function lookOctaves(ctx: LoweringContext, x: FixedValue, entries: readonly number[]): Sum {

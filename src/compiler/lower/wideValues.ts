@@ -1,12 +1,16 @@
 /** Which values are held in 31 bits whatever the profile. */
+import type { TensorRange } from "../calibration.js";
 import type { Expression } from "../expression.js";
 import type { GraphNode } from "../graph.js";
 import { expressionAttribute, operatorName } from "../graph.js";
+import { runsOverTurns } from "./periodic.js";
+import { WIDE } from "./profile.js";
 
 /** What `WideValues` asks of a graph. */
 interface Connections {
   consumersOf(name: string): readonly GraphNode[];
   constant(name: string): unknown;
+  rangeOf(name: string): TensorRange | undefined;
 }
 
 /**
@@ -52,6 +56,17 @@ const CARRIERS: ReadonlySet<string> = new Set([
   "Transpose",
 ]);
 
+/** What moves angles, or adds them up: many turns leave few of 16 bits to the last one. */
+const ANGLES: ReadonlySet<string> = new Set([
+  ...CARRIERS,
+  "Concat",
+  "Gather",
+  "Mul",
+  "Split",
+  "Squeeze",
+  "Unsqueeze",
+]);
+
 const STEEP: ReadonlySet<string> = new Set([
   "Exp",
   "Expm1",
@@ -75,6 +90,7 @@ function dependsOnRatios(expression: Expression): boolean {
 export class WideValues {
   readonly #graph: Connections;
   readonly #known = new Map<string, boolean>();
+  readonly #angles = new Map<string, boolean>();
 
   constructor(graph: Connections) {
     this.#graph = graph;
@@ -89,8 +105,24 @@ export class WideValues {
     let known = this.#known.get(name);
     if (known === undefined) {
       // Graphs have no cycles, but long chains must not be walked again from each of their values.
-      known = this.#graph.consumersOf(name).some((node) => this.#asks(node, name));
+      known =
+        this.#isAngle(name) || this.#graph.consumersOf(name).some((node) => this.#asks(node, name));
       this.#known.set(name, known);
+    }
+    return known;
+  }
+
+  /** Whether a value is moved, scaled and added up to the argument of a function that repeats. */
+  #isAngle(name: string): boolean {
+    let known = this.#angles.get(name);
+    if (known === undefined) {
+      known = this.#graph.consumersOf(name).some((node) => {
+        if (operatorName(node) !== "aivm.Unary")
+          return ANGLES.has(operatorName(node)) && node.outputs.some((y) => this.#isAngle(y));
+        const expression = expressionAttribute(node, "expression") ?? { kind: "x" };
+        return runsOverTurns(expression, this.#graph.rangeOf(name), WIDE.headroom);
+      });
+      this.#angles.set(name, known);
     }
     return known;
   }

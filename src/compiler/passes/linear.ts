@@ -7,16 +7,27 @@ import { Rewriter } from "./rewriter.js";
 /**
  * Products with a constant matrix become `aivm.Linear`: inputs x [..., K], w [K, N] and perhaps
  * bias [N], all but x constant; y = x·w + bias. Gemm's factors and transposition go into w and
- * bias, in float64. A Gemm or MatMul that is not of this kind, quantised ones included, stays.
+ * bias, in float64. A MatMul over a single index is an outer product, and becomes a Mul: it sums
+ * nothing, and its constants need not be weights of few bits. A Gemm or MatMul that is not of these
+ * kinds, quantised ones included, stays.
  */
 export function toLinear(graph: Graph): void {
   const rewriter = new Rewriter(graph);
   for (const node of rewriter.sweep()) {
     if (node.domain !== "") continue;
     if (node.opType === "Gemm") gemmToLinear(rewriter, node);
-    if (node.opType === "MatMul") matmulToLinear(rewriter, node);
+    if (node.opType !== "MatMul") continue;
+    if (isOuter(rewriter, node)) node.opType = "Mul";
+    else matmulToLinear(rewriter, node);
   }
   rewriter.finish();
+}
+
+function isOuter(rewriter: Rewriter, { inputs: [a = "", b = ""] }: GraphNode): boolean {
+  const [left, right] = [rewriter.shape(a) ?? [], rewriter.shape(b) ?? []];
+  if (left.length < 2 || right.length < 2 || !isFloat(rewriter.info(a).elementType)) return false;
+  const [rows, columns] = right.slice(-2);
+  return left[left.length - 1] === 1 && rows === 1 && columns !== 1;
 }
 
 function scaled(constant: ConstantTensor, factor: number): Float64Array {

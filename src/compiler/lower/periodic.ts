@@ -1,0 +1,158 @@
+/**
+ * Functions that repeat, of arguments that run over many turns: positions and time steps. The
+ * argument is counted in parts of a turn, whole turns fall away by masking, and a table of one turn
+ * is as fine for large arguments as for small ones.
+ */
+import type { TensorRange } from "../calibration.js";
+import type { Expression } from "../expression.js";
+import type { FixedValue } from "../fixed/fixedGraph.js";
+import type { LoweringContext } from "./context.js";
+import type { Format } from "./real.js";
+import { format, magnitudeBits } from "./real.js";
+import { exponentOf, powerOfTwo, roundScale } from "./scale.js";
+import { EVEN_SEGMENTS_LOG2, interpolatedSteps } from "./wideFunction.js";
+
+/** The nearest double to 2π. */
+const TURN = 6.283185307179586;
+const CIRCULAR: ReadonlySet<string> = new Set(["Cos", "Sin", "Tan"]);
+/** Below so many turns a table over the domain is fine enough. */
+const FEW_TURNS = 2;
+
+/** After how much of its argument an expression repeats; undefined where it does not, or is constant. */
+export function periodOf(expression: Expression): number | undefined {
+  const period = repeats(expression);
+  return period === 0 ? undefined : period;
+}
+
+/** The period, 0 of a constant. */
+function repeats(expression: Expression): number | undefined {
+  switch (expression.kind) {
+    case "x":
+      return undefined;
+    case "constant":
+      return 0;
+    case "function": {
+      const slope = CIRCULAR.has(expression.name) ? slopeOf(expression.a) : undefined;
+      return slope === undefined || slope === 0 ? repeats(expression.a) : TURN / Math.abs(slope);
+    }
+    case "binary":
+      return shared([expression.a, expression.b]);
+    case "select":
+      return shared([expression.condition, expression.a, expression.b]);
+  }
+}
+
+function shared(parts: readonly Expression[]): number | undefined {
+  let period = 0;
+  for (const part of parts) {
+    const own = repeats(part);
+    if (own === undefined || (own !== 0 && period !== 0 && own !== period)) return undefined;
+    period = own || period;
+  }
+  return period;
+}
+
+/** The factor of x in an expression that is linear in it. */
+function slopeOf(expression: Expression): number | undefined {
+  if (expression.kind === "x") return 1;
+  if (expression.kind === "constant") return 0;
+  if (expression.kind === "function") {
+    const a = expression.name === "Neg" ? slopeOf(expression.a) : undefined;
+    return a === undefined ? undefined : -a;
+  }
+  if (expression.kind !== "binary") return undefined;
+  const [a, b] = [slopeOf(expression.a), slopeOf(expression.b)];
+  if (a === undefined || b === undefined) return undefined;
+  const { a: first, b: second } = expression;
+  if (expression.op === "add") return a + b;
+  if (expression.op === "sub") return a - b;
+  if (expression.op === "div") return second.kind === "constant" ? a / second.value : undefined;
+  if (expression.op !== "mul") return undefined;
+  if (second.kind === "constant") return a * second.value;
+  return first.kind === "constant" ? b * first.value : undefined;
+}
+
+/** Whether a function repeats so often over what it may be asked that its argument is to be wide. */
+export function runsOverTurns(
+  expression: Expression,
+  range: Pick<TensorRange, "min" | "max"> | undefined,
+  headroom: number,
+): boolean {
+  const period = periodOf(expression);
+  if (period === undefined || range === undefined) return false;
+  return Math.max(Math.abs(range.min), Math.abs(range.max)) * headroom > FEW_TURNS * period;
+}
+
+/** Bits of a turn that choose an entry of a table, and those that interpolate between steps. */
+const STEP_BITS = 16;
+const REST_BITS = 8;
+
+/**
+ * The function by interpolation in a table of one turn, in steps of 2^-16 of it, or, where the
+ * result has more than 16 bits or is steep, by interpolation between two of these.
+ *
+ * @param reach greatest magnitude of the argument
+ * @param emitArgument makes the argument in a format
+ */
+export function periodicFunction(
+  ctx: LoweringContext,
+  f: (x: number) => number,
+  period: number,
+  reach: number,
+  target: Format,
+  axes: readonly number[],
+  emitArgument: (format: Format) => FixedValue,
+): FixedValue {
+  const { builder } = ctx;
+  const unit = target.scale as number;
+  const part = period / powerOfTwo(STEP_BITS);
+  const at = (u: number): number => {
+    const y = f(u * part);
+    const [lo, hi] = [target.lo - target.zeroPoint, target.hi - target.zeroPoint];
+    return y !== y ? 0 : Math.min(Math.max(y / unit, lo), hi);
+  };
+  const width = powerOfTwo(STEP_BITS - EVEN_SEGMENTS_LOG2);
+  const smooth = Array.from({ length: powerOfTwo(EVEN_SEGMENTS_LOG2) + 1 }, (_, i) =>
+    at(i * width),
+  );
+  // Poles and jumps are beyond interpolation: every step has an entry then.
+  const jumps = smooth.some(
+    (y, i) => Math.abs(y - (smooth[i - 1] ?? y)) > (target.hi - target.lo) / 8,
+  );
+  const points = jumps ? Array.from({ length: powerOfTwo(STEP_BITS) }, (_, u) => at(u)) : smooth;
+  const fine = jumps || magnitudeBits(target) > 16;
+
+  const bits = STEP_BITS + (fine ? REST_BITS : 0);
+  // As many parts of a turn as all turns together leave room for in 32 bits.
+  const held = Math.min(bits, 30 - Math.max(exponentOf(reach / period), 0));
+  const step = roundScale(period / powerOfTwo(held));
+  const counted = emitArgument(format("i32", step, 0, [-0x7fffff00, 0x7fffff00]));
+  const { shape } = counted;
+  const by = (op: "add" | "and" | "shl" | "shr" | "sub", x: FixedValue, n: number): FixedValue =>
+    builder.op(op, {}, [x, builder.scalar("i32", BigInt(n))], "i32", shape);
+  const turn = by("and", counted, powerOfTwo(held) - 1);
+  const place = held === bits ? turn : by("shl", turn, bits - held);
+  /** Tables are indexed from −32768. */
+  const index = (x: FixedValue): FixedValue => {
+    const signed = by("sub", x, powerOfTwo(STEP_BITS - 1));
+    return builder.op("cast", { dtype: "i16" }, [signed], "i16", shape);
+  };
+
+  const guard = Math.min(Math.max(30 - magnitudeBits(target), 0), 12);
+  const entries = points.map((y) => Math.floor(y * powerOfTwo(guard) + 0.5));
+  if (!fine) {
+    const offset = target.zeroPoint * powerOfTwo(guard);
+    const table = builder.constant(
+      "i32",
+      [entries.length],
+      entries.map((y) => y + offset),
+    );
+    const imm = { segmentsLog2: EVEN_SEGMENTS_LOG2, guardBits: guard, dtype: target.dtype };
+    return builder.op("lut.interpolate", imm, [index(place), table], target.dtype, shape);
+  }
+  const high = by("shr", place, REST_BITS);
+  const next = by("and", by("add", high, 1), powerOfTwo(STEP_BITS) - 1);
+  const rest = by("and", place, powerOfTwo(REST_BITS) - 1);
+  const sum = interpolatedSteps(ctx, index(high), index(next), rest, entries);
+  return ctx.rescaled({ value: sum, axes }, powerOfTwo(-guard - REST_BITS), target);
+}

@@ -129,10 +129,11 @@ export function channelParameters(
   return engine.packed.get(owner, key, () => build(engine, steps, wide, columns, source, bits));
 }
 
-/** The least b, from 31 to 63, for which `most` is at most 2^b. */
+/** The least b, up to 63, for which `most` is at most 2^b. */
 function bitsOf(most: number): number {
-  const over = Math.ceil(Math.min(most, 2 ** 62) / 2 ** 31);
-  return most > 2 ** 62 ? 63 : 63 - Math.clz32(over - 1);
+  let bits = 0;
+  for (let power = 1; power < most && bits < 63; power *= 2) bits++;
+  return bits;
 }
 
 /** Writes the epilogue of `steps` for channels from `first`; sums with their bias are at most `most`. */

@@ -68,8 +68,8 @@ export function rescaleStored(
   const width = bytes <= 2 ? "upTo16" : bytes === 4 ? "i32" : "i64";
   const most = magnitude(x.interval);
   if (typeof multiplier === "number" && typeof shift === "number") {
-    if (bytes <= 2 && planRescale([multiplier], [shift], width).uniformShift === 0) {
-      // A negative factor, or a great one: only a weighted sum has vectors for it.
+    if (bytes <= 2) {
+      // Dot products of pairs: less than the 64-bit products of an epilogue.
       return rescaleAdd(engine, x, x, { a: multiplier, b: 0 }, shift, output, x.shape);
     }
     const result = engine.make(output.dtype, x.shape, interval(output.lo, output.hi));

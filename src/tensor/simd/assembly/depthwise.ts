@@ -263,17 +263,18 @@ export function depthwise(args: usize, firstRow: i32, rowCount: i32, scratch: us
   const e = changetype<Epilogue>(c.epilogue);
   const channels = c.n, wide = c.sums != 0;
   const pairs = (c.k + 1) >> 1;
-  const ldPixel = <usize>((channels + 7) & ~7) << 1;
+  const nine = !wide && isNine(w);
+  // Fours of channels may end in those of the next position; eights must not, for want of weights.
+  const ldChannels = <usize>((channels + 7) & ~7) << 1, ldPixel = nine ? <usize>channels << 1 : ldChannels;
   const positions = paddedWidth(w), rows = ringRows(w);
   const ldRow = <usize>positions * ldPixel;
-  const ldStrip = ldPixel << (wide ? 2 : 1);
+  const ldStrip = ldChannels << (wide ? 2 : 1);
   const block = stripPositions(channels);
   const strip = (scratch + 15) & ~15;
   const narrow = strip + <usize>block * ldStrip;
-  const taps = narrow + <usize>block * (ldPixel << 1);
+  const taps = narrow + <usize>block * (ldChannels << 1);
   const weights = (taps + (<usize>pairs << 3) + 15) & ~15;
   const ring = weights + <usize>((channels + 7) & ~7) * (NINE_BYTES / 4);
-  const nine = !wide && isNine(w);
   if (nine) pairNine(c.b, channels, weights);
   const step = <usize>w.strideX * ldPixel;
   let loaded = firstRow * w.strideY - w.padTop; // the first row that is not in the ring yet
@@ -300,7 +301,7 @@ export function depthwise(args: usize, firstRow: i32, rowCount: i32, scratch: us
       let x = ring + <usize>ox * step, out = strip;
       if (nine) {
         const r0 = x + load<u32>(taps), r1 = x + load<u32>(taps, 12), r2 = x + load<u32>(taps, 24);
-        for (let g: usize = 0; g < ldPixel; g += 8) {
+        for (let g: usize = 0; g < <usize>channels << 1; g += 8) {
           const own = weights + g * (NINE_BYTES / 8);
           if (w.strideX == 1) row3x3(r0 + g, r1 + g, r2 + g, ldPixel, own, count, out + 2 * g, ldStrip);
           else row3x3By2(r0 + g, r1 + g, r2 + g, ldPixel, own, count, out + 2 * g, ldStrip);

@@ -81,7 +81,7 @@ function storeLate<T>(dst: usize, y: v128, lo: v128, hi: v128, zero: v128): void
  * lanes, with bounds for what the zero point is added to.
  */
 @inline
-function storeBounded<T>(dst: usize, y0: v128, y1: v128, late: bool, lo: v128, hi: v128, zero: v128): void {
+export function storeBounded<T>(dst: usize, y0: v128, y1: v128, late: bool, lo: v128, hi: v128, zero: v128): void {
   if (late) {
     storeLate<T>(dst, i16x8.narrow_i32x4_s(y0, y1), lo, hi, zero);
     return;
@@ -245,13 +245,13 @@ function rescaleSpread<S, T>(
 }
 
 /**
- * Rows of `cols` i32, a multiple of 8, with a shift of 32 + t to at most 16 bits. Called with each t as a
- * constant: V8 takes three instructions more to shift lanes by a variable. `plain`: no zero point, no
- * bounds but those of T.
+ * Rows of `cols` i32, a multiple of 8, times 2^lift, with a shift of 32 + t to at most 16 bits. Called with
+ * each t and lift as constants: V8 takes three instructions more to shift lanes by a variable. `plain`: no
+ * zero point, no bounds but those of T.
  */
 @inline
 function narrowRows<T>(
-  t: i32, src: usize, ldSrc: usize, rows: i32, bias: usize, nextBias: usize, m: usize, nextM: usize, cols: i32,
+  t: i32, lift: i32, src: usize, ldSrc: usize, rows: i32, bias: usize, nextBias: usize, m: usize, nextM: usize, cols: i32,
   dst: usize, ldDst: usize, plain: bool, lo: v128, hi: v128, zero: v128,
 ): void {
   // The half lies in the high word, which is all that is kept of the 64-bit product.
@@ -263,6 +263,10 @@ function narrowRows<T>(
       if (q) {
         x0 = i32x4.add(x0, v128.load(q));
         x1 = i32x4.add(x1, v128.load(q, 16));
+      }
+      if (lift) {
+        x0 = i32x4.shl(x0, lift);
+        x1 = i32x4.shl(x1, lift);
       }
       let y0 = i32x4.shr_s(i32x4.add(shiftEach(x0, v128.load(p)), half), t);
       let y1 = i32x4.shr_s(i32x4.add(shiftEach(x1, v128.load(p, 16)), half), t);
@@ -280,6 +284,34 @@ function narrowRows<T>(
   }
 }
 
+/** The most that `liftedBlock` shifts to the left. */
+const MOST_LIFT: i32 = 8;
+
+/** What a uniform shift lacks to 33, if sums times 2 to the power of it surely fit i32; else 0. */
+@inline
+function liftOf(e: Epilogue): i32 {
+  const lift = 33 - e.uniformShift;
+  return e.uniformShift > 0 && lift > 0 && lift <= MOST_LIFT && e.bits + lift <= 30 ? lift : 0;
+}
+
+/** `narrowRows` for a uniform shift that lacks `lift` to 33: sums of few products of 8 bits leave room for it. */
+function liftedBlock<T>(
+  e: Epilogue, lift: i32, src: usize, ldSrc: usize, rows: i32, col: i32, cols: i32, dst: usize, ldDst: usize,
+): void {
+  const mask = e.channelMask;
+  const m = e.multiplier + (<usize>(col & mask) << 2), nextM: usize = mask ? 32 : 0;
+  const bias = e.bias ? e.bias + (<usize>col << 2) : 0, nextBias: usize = bias ? 32 : 0;
+  const plain = e.zeroPoint == 0 && e.lo == minOf<T>() && e.hi == maxOf<T>();
+  const lo = i16x8.splat(<i16>e.lo), hi = i16x8.splat(<i16>e.hi), zero = i32x4.splat(<i32>e.zeroPoint);
+  if (lift == 1) narrowRows<T>(1, 1, src, ldSrc, rows, bias, nextBias, m, nextM, cols, dst, ldDst, plain, lo, hi, zero);
+  else if (lift == 2) narrowRows<T>(1, 2, src, ldSrc, rows, bias, nextBias, m, nextM, cols, dst, ldDst, plain, lo, hi, zero);
+  else if (lift == 3) narrowRows<T>(1, 3, src, ldSrc, rows, bias, nextBias, m, nextM, cols, dst, ldDst, plain, lo, hi, zero);
+  else if (lift == 4) narrowRows<T>(1, 4, src, ldSrc, rows, bias, nextBias, m, nextM, cols, dst, ldDst, plain, lo, hi, zero);
+  else if (lift == 5) narrowRows<T>(1, 5, src, ldSrc, rows, bias, nextBias, m, nextM, cols, dst, ldDst, plain, lo, hi, zero);
+  else if (lift == 6) narrowRows<T>(1, 6, src, ldSrc, rows, bias, nextBias, m, nextM, cols, dst, ldDst, plain, lo, hi, zero);
+  else narrowRows<T>(1, lift, src, ldSrc, rows, bias, nextBias, m, nextM, cols, dst, ldDst, plain, lo, hi, zero);
+}
+
 /** `narrowRows` for a uniform shift above 32, most of which it knows by heart. */
 function narrowBlock<T>(
   e: Epilogue, src: usize, ldSrc: usize, rows: i32, col: i32, cols: i32, dst: usize, ldDst: usize,
@@ -290,25 +322,25 @@ function narrowBlock<T>(
   const plain = e.zeroPoint == 0 && e.lo == minOf<T>() && e.hi == maxOf<T>();
   const lo = i16x8.splat(<i16>e.lo), hi = i16x8.splat(<i16>e.hi), zero = i32x4.splat(<i32>e.zeroPoint);
   if (sizeof<T>() == 2) {
-    if (t == 16) narrowRows<T>(16, src, ldSrc, rows, bias, nextBias, m, nextM, cols, dst, ldDst, plain, lo, hi, zero);
-    else if (t == 15) narrowRows<T>(15, src, ldSrc, rows, bias, nextBias, m, nextM, cols, dst, ldDst, plain, lo, hi, zero);
-    else if (t == 14) narrowRows<T>(14, src, ldSrc, rows, bias, nextBias, m, nextM, cols, dst, ldDst, plain, lo, hi, zero);
-    else if (t == 13) narrowRows<T>(13, src, ldSrc, rows, bias, nextBias, m, nextM, cols, dst, ldDst, plain, lo, hi, zero);
-    else if (t == 12) narrowRows<T>(12, src, ldSrc, rows, bias, nextBias, m, nextM, cols, dst, ldDst, plain, lo, hi, zero);
-    else if (t == 11) narrowRows<T>(11, src, ldSrc, rows, bias, nextBias, m, nextM, cols, dst, ldDst, plain, lo, hi, zero);
-    else if (t == 10) narrowRows<T>(10, src, ldSrc, rows, bias, nextBias, m, nextM, cols, dst, ldDst, plain, lo, hi, zero);
-    else if (t == 9) narrowRows<T>(9, src, ldSrc, rows, bias, nextBias, m, nextM, cols, dst, ldDst, plain, lo, hi, zero);
-    else if (t == 8) narrowRows<T>(8, src, ldSrc, rows, bias, nextBias, m, nextM, cols, dst, ldDst, plain, lo, hi, zero);
-    else narrowRows<T>(t, src, ldSrc, rows, bias, nextBias, m, nextM, cols, dst, ldDst, plain, lo, hi, zero);
+    if (t == 16) narrowRows<T>(16, 0, src, ldSrc, rows, bias, nextBias, m, nextM, cols, dst, ldDst, plain, lo, hi, zero);
+    else if (t == 15) narrowRows<T>(15, 0, src, ldSrc, rows, bias, nextBias, m, nextM, cols, dst, ldDst, plain, lo, hi, zero);
+    else if (t == 14) narrowRows<T>(14, 0, src, ldSrc, rows, bias, nextBias, m, nextM, cols, dst, ldDst, plain, lo, hi, zero);
+    else if (t == 13) narrowRows<T>(13, 0, src, ldSrc, rows, bias, nextBias, m, nextM, cols, dst, ldDst, plain, lo, hi, zero);
+    else if (t == 12) narrowRows<T>(12, 0, src, ldSrc, rows, bias, nextBias, m, nextM, cols, dst, ldDst, plain, lo, hi, zero);
+    else if (t == 11) narrowRows<T>(11, 0, src, ldSrc, rows, bias, nextBias, m, nextM, cols, dst, ldDst, plain, lo, hi, zero);
+    else if (t == 10) narrowRows<T>(10, 0, src, ldSrc, rows, bias, nextBias, m, nextM, cols, dst, ldDst, plain, lo, hi, zero);
+    else if (t == 9) narrowRows<T>(9, 0, src, ldSrc, rows, bias, nextBias, m, nextM, cols, dst, ldDst, plain, lo, hi, zero);
+    else if (t == 8) narrowRows<T>(8, 0, src, ldSrc, rows, bias, nextBias, m, nextM, cols, dst, ldDst, plain, lo, hi, zero);
+    else narrowRows<T>(t, 0, src, ldSrc, rows, bias, nextBias, m, nextM, cols, dst, ldDst, plain, lo, hi, zero);
   } else {
-    if (t == 1) narrowRows<T>(1, src, ldSrc, rows, bias, nextBias, m, nextM, cols, dst, ldDst, plain, lo, hi, zero);
-    else if (t == 2) narrowRows<T>(2, src, ldSrc, rows, bias, nextBias, m, nextM, cols, dst, ldDst, plain, lo, hi, zero);
-    else if (t == 3) narrowRows<T>(3, src, ldSrc, rows, bias, nextBias, m, nextM, cols, dst, ldDst, plain, lo, hi, zero);
-    else if (t == 4) narrowRows<T>(4, src, ldSrc, rows, bias, nextBias, m, nextM, cols, dst, ldDst, plain, lo, hi, zero);
-    else if (t == 5) narrowRows<T>(5, src, ldSrc, rows, bias, nextBias, m, nextM, cols, dst, ldDst, plain, lo, hi, zero);
-    else if (t == 6) narrowRows<T>(6, src, ldSrc, rows, bias, nextBias, m, nextM, cols, dst, ldDst, plain, lo, hi, zero);
-    else if (t == 7) narrowRows<T>(7, src, ldSrc, rows, bias, nextBias, m, nextM, cols, dst, ldDst, plain, lo, hi, zero);
-    else narrowRows<T>(t, src, ldSrc, rows, bias, nextBias, m, nextM, cols, dst, ldDst, plain, lo, hi, zero);
+    if (t == 1) narrowRows<T>(1, 0, src, ldSrc, rows, bias, nextBias, m, nextM, cols, dst, ldDst, plain, lo, hi, zero);
+    else if (t == 2) narrowRows<T>(2, 0, src, ldSrc, rows, bias, nextBias, m, nextM, cols, dst, ldDst, plain, lo, hi, zero);
+    else if (t == 3) narrowRows<T>(3, 0, src, ldSrc, rows, bias, nextBias, m, nextM, cols, dst, ldDst, plain, lo, hi, zero);
+    else if (t == 4) narrowRows<T>(4, 0, src, ldSrc, rows, bias, nextBias, m, nextM, cols, dst, ldDst, plain, lo, hi, zero);
+    else if (t == 5) narrowRows<T>(5, 0, src, ldSrc, rows, bias, nextBias, m, nextM, cols, dst, ldDst, plain, lo, hi, zero);
+    else if (t == 6) narrowRows<T>(6, 0, src, ldSrc, rows, bias, nextBias, m, nextM, cols, dst, ldDst, plain, lo, hi, zero);
+    else if (t == 7) narrowRows<T>(7, 0, src, ldSrc, rows, bias, nextBias, m, nextM, cols, dst, ldDst, plain, lo, hi, zero);
+    else narrowRows<T>(t, 0, src, ldSrc, rows, bias, nextBias, m, nextM, cols, dst, ldDst, plain, lo, hi, zero);
   }
 }
 
@@ -364,8 +396,10 @@ function rescaleBlock<S, T>(
     return;
   }
   const vectorCols = vectorColumns<S, T>(e, cols, below, above);
-  if (sizeof<S>() == 4 && sizeof<T>() <= 2 && vectorCols > 0 && uniform > 32) {
-    narrowBlock<T>(e, src, ldSrc, rows, col, vectorCols, dst, ldDst);
+  const room: i32 = sizeof<S>() == 4 ? liftOf(e) : 0;
+  if (sizeof<S>() == 4 && sizeof<T>() <= 2 && vectorCols > 0 && (uniform > 32 || room > 0)) {
+    if (room > 0) liftedBlock<T>(e, room, src, ldSrc, rows, col, vectorCols, dst, ldDst);
+    else narrowBlock<T>(e, src, ldSrc, rows, col, vectorCols, dst, ldDst);
     if (vectorCols == cols) return;
     for (; rows > 0; --rows, src += ldSrc, dst += ldDst) rescaleRest<S, T>(e, src, col, vectorCols, cols, dst);
     return;
@@ -488,6 +522,11 @@ function blockTo<S>(
 /** Looks a block of rescaled values, row after row, up in the table. */
 function lookUp(e: Epilogue, src: usize, rows: i32, cols: i32, dst: usize, ldDst: usize): void {
   const ldSrc = <usize>cols * byteSize(e.type);
+  if (ldDst == <usize>cols * byteSize(e.tableType)) {
+    // Rows that follow each other are one: a row of 16 takes as long to begin as to do.
+    cols *= rows;
+    rows = 1;
+  }
   for (; rows > 0; --rows, src += ldSrc, dst += ldDst) {
     if (e.segmentsLog2) {
       lutInterpolate(

@@ -18,13 +18,20 @@ function lastTap(start: i32, step: i32, size: i32, limit: i32): i32 {
 
 function maxPixel<T>(src: usize, rows: i32, ldRow: usize, cols: i32, ldCol: usize, channels: i32, dst: usize): void {
   const lanes: i32 = 16 / sizeof<T>();
-  if (sizeof<T>() < 8) {
-    for (; channels >= lanes; channels -= lanes, src += 16, dst += 16) {
+  if (sizeof<T>() < 8 && channels >= lanes) {
+    for (;;) {
       let x = v128.splat<T>(worst<T>(true));
       for (let i = rows, row = src; i > 0; --i, row += ldRow) {
         for (let j = cols, p = row; j > 0; --j, p += ldCol) x = bestLanes<T>(true, x, v128.load(p));
       }
       v128.store(dst, x);
+      channels -= lanes;
+      if (channels == 0) return;
+      // A last vector that is not full overlaps the one before it.
+      const next = <usize>min(channels, lanes) * sizeof<T>();
+      src += next;
+      dst += next;
+      channels = max(channels, lanes);
     }
   }
   for (; channels > 0; --channels, src += sizeof<T>(), dst += sizeof<T>()) {

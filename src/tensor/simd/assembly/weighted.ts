@@ -1,7 +1,7 @@
 // Exact products and weighted sums of two tensors that may differ in dtype. Operands are rows, as in
 // elementwise.ts.
 
-import { roundExact } from "./epilogue";
+import { roundExact, storeBounded } from "./epilogue";
 import { I16, I32, I64, I8, U8, boundedI64, byteSize, highWords, load4, lowWords, store8 } from "./types";
 
 /** An element of at most 32 bits. */
@@ -20,6 +20,13 @@ function load4As(type: i32, p: usize): v128 {
   if (type == I8) return load4<i8>(p);
   if (type == I32) return load4<i32>(p);
   return load4<u8>(p);
+}
+
+/** Eight elements of at most 16 bits, as i16. */
+@inline
+function load8As(type: i32, p: usize): v128 {
+  if (type == I16) return v128.load(p);
+  return type == I8 ? v128.load8x8_s(p) : v128.load8x8_u(p);
 }
 
 @inline
@@ -116,6 +123,17 @@ function sum4(
   return i32x4.min_s(i32x4.max_s(y, least), most);
 }
 
+/** The last columns of a row, one by one. */
+function sumRest<T>(s: WeightedSum, x: usize, aNext: usize, y: usize, bNext: usize, c: i32, dst: usize): void {
+  const aType = s.aType, bType = s.bType;
+  for (; c > 0; --c, x += aNext, y += bNext, dst += sizeof<T>()) {
+    const p = loadAs(aType, x) * <i64>s.aMultiplier, q = loadAs(bType, y) * <i64>s.bMultiplier;
+    const low = p + q;
+    const high = (p >> 63) + (q >> 63) + <i64>(<u64>low < <u64>p);
+    store<T>(dst, <T>roundExact(low, high, s.shift, s.zeroPoint, s.lo, s.hi));
+  }
+}
+
 @inline
 function sumRows<T>(
   s: WeightedSum, way: i32, ma: i64, mb: i64, raise: i32, t: i32, half: i64, below: i64, above: i64,
@@ -153,12 +171,98 @@ function sumRows<T>(
         store8<T>(dst, i32x4.add(low, zeros), i32x4.add(high, zeros));
       }
     }
-    for (; c > 0; --c, x += aNext, y += bNext, dst += sizeof<T>()) {
-      const p = loadAs(aType, x) * <i64>s.aMultiplier, q = loadAs(bType, y) * <i64>s.bMultiplier;
-      const low = p + q;
-      const high = (p >> 63) + (q >> 63) + <i64>(<u64>low < <u64>p);
-      store<T>(dst, <T>roundExact(low, high, s.shift, s.zeroPoint, s.lo, s.hi));
+    sumRest<T>(s, x, aNext, y, bNext, c, dst);
+    dst += <usize>c * sizeof<T>();
+  }
+}
+
+/**
+ * Whether `dotRows` serves: 16 bits hold both halves of the factors and of the operands, 32 bits what they
+ * sum up to. The sum is below 2^47 then, and so are its multiples of 2^16 below 2^31.
+ */
+function takesDots(s: WeightedSum): bool {
+  if (max(byteSize(s.aType), byteSize(s.bType)) > 2 || s.shift < 17 || s.shift > 46) return false;
+  if (s.most < 0 || s.most >= <i64>1 << 47) return false;
+  const ma = <i64>s.aMultiplier, mb = <i64>s.bMultiplier;
+  // Products of two least values, twice, are the only sum of two that leaves i32.
+  if (<i16>ma == i16.MIN_VALUE || <i16>mb == i16.MIN_VALUE) return false;
+  return max(abs(ma), abs(mb)) < 0x7fff0000;
+}
+
+/** Two 16-bit halves, `upper` being what is left without the `lower`, signed, over 2^16: one for each operand. */
+@inline
+function splatPair(a: i32, b: i32): v128 {
+  return i32x4.splat((a & 0xffff) | (b << 16));
+}
+
+/** Four of eight results of `dotRows`, the upper ones if `high`, before the last shift. */
+@inline
+function dotSums(p: v128, q: v128, upper: v128, lower: v128, half: v128, high: bool): v128 {
+  const x = high
+    ? v128.shuffle<i16>(p, q, 4, 12, 5, 13, 6, 14, 7, 15)
+    : v128.shuffle<i16>(p, q, 0, 8, 1, 9, 2, 10, 3, 11);
+  return i32x4.add(
+    i32x4.add(i32x4.dot_i16x8_s(x, upper), half), i32x4.shr_s(i32x4.dot_i16x8_s(x, lower), 16),
+  );
+}
+
+/** Eights of a row of i16, `late` as `storeBounded` has it. */
+@inline
+function dotRow<T>(
+  x: usize, y: usize, c: i32, upper: v128, lower: v128, half: v128, t: i32, lo: v128, hi: v128, zeros: v128, dst: usize,
+): void {
+  for (; c >= 8; c -= 8, x += 16, y += 16, dst += 8 * sizeof<T>()) {
+    const p = v128.load(x), q = v128.load(y);
+    const y0 = dotSums(p, q, upper, lower, half, false), y1 = dotSums(p, q, upper, lower, half, true);
+    storeBounded<T>(dst, i32x4.shr_s(y0, t), i32x4.shr_s(y1, t), true, lo, hi, zeros);
+  }
+}
+
+/**
+ * With factors m = 2^16·h + l the sum of two products is 2^16·(a·ha + b·hb) + (a·la + b·lb), each part of
+ * which is one dot product of pairs of 16 bits: less than half of what products of 64 bits take.
+ */
+function dotRows<T>(
+  s: WeightedSum, below: i64, above: i64, firstRow: i32, rows: i32, firstCol: i32, cols: i32,
+): void {
+  const aType = s.aType, bType = s.bType, aRow = s.aRow, bRow = s.bRow;
+  const aNext: usize = s.aStep ? byteSize(aType) : 0, bNext: usize = s.bStep ? byteSize(bType) : 0;
+  const aLow = <i32><i16>s.aMultiplier, bLow = <i32><i16>s.bMultiplier;
+  const lower = splatPair(aLow, bLow);
+  const upper = splatPair(
+    <i32>((<i64>s.aMultiplier - <i64>aLow) >> 16), <i32>((<i64>s.bMultiplier - <i64>bLow) >> 16),
+  );
+  const t = s.shift - 16, half = i32x4.splat(1 << (t - 1));
+  const late = sizeof<T>() == 1 || (sizeof<T>() == 2 && s.zeroPoint == 0);
+  const zeros = late ? i16x8.splat(<i16>s.zeroPoint) : i32x4.splat(<i32>s.zeroPoint);
+  const lo = late ? i16x8.splat(<i16>s.lo) : i32x4.splat(<i32>max<i64>(below, i32.MIN_VALUE));
+  const hi = late ? i16x8.splat(<i16>s.hi) : i32x4.splat(<i32>min<i64>(above, i32.MAX_VALUE));
+  let a = s.a + <usize>firstRow * aRow + <usize>firstCol * aNext;
+  let b = s.b + <usize>firstRow * bRow + <usize>firstCol * bNext;
+  let dst = s.dst + (<usize>firstRow * <usize>s.cols + <usize>firstCol) * sizeof<T>();
+  const skip = <usize>(s.cols - cols) * sizeof<T>();
+  const plain = sizeof<T>() <= 2 && late && aNext == 2 && bNext == 2;
+  for (; rows > 0; --rows, a += aRow, b += bRow, dst += skip) {
+    let x = a, y = b, c = cols;
+    if (plain) {
+      // Most factors are about one, with a shift of 30; and shifts by a constant take fewer instructions.
+      if (t == 14) dotRow<T>(x, y, c, upper, lower, half, 14, lo, hi, zeros, dst);
+      else dotRow<T>(x, y, c, upper, lower, half, t, lo, hi, zeros, dst);
+      const done = <usize>(c & ~7);
+      x += done << 1;
+      y += done << 1;
+      dst += done * sizeof<T>();
+      c &= 7;
+    } else {
+      const a0 = i16x8.splat(<i16>loadAs(aType, a)), b0 = i16x8.splat(<i16>loadAs(bType, b));
+      for (; c >= 8; c -= 8, x += aNext << 3, y += bNext << 3, dst += 8 * sizeof<T>()) {
+        const p = aNext ? load8As(aType, x) : a0, q = bNext ? load8As(bType, y) : b0;
+        const y0 = dotSums(p, q, upper, lower, half, false), y1 = dotSums(p, q, upper, lower, half, true);
+        storeBounded<T>(dst, i32x4.shr_s(y0, t), i32x4.shr_s(y1, t), late, lo, hi, zeros);
+      }
     }
+    sumRest<T>(s, x, aNext, y, bNext, c, dst);
+    dst += <usize>c * sizeof<T>();
   }
 }
 
@@ -174,6 +278,10 @@ function weightedSum<T>(s: WeightedSum, firstRow: i32, rows: i32, firstCol: i32,
   const t = max(shift, 32) - 32;
   const bounds = below <= i32.MAX_VALUE && above >= i32.MIN_VALUE;
   if (sizeof<T>() < 8 && bounds) {
+    if (takesDots(s)) {
+      dotRows<T>(s, below, above, firstRow, rows, firstCol, cols);
+      return;
+    }
     const half = <i64>1 << (shift - 1);
     if (
       max(abs(ma), abs(mb)) <= i32.MAX_VALUE &&

@@ -111,7 +111,7 @@ describe("rescale and tables on their own", () => {
       const to = TYPES[turn % TYPES.length]!;
       const perChannel = turn % 3 > 0;
       const cols = random.between(1, 40);
-      const bits = from === "i32" ? 31 : random.between(31, 63);
+      const bits = from === "i32" ? random.between(8, 31) : random.between(31, 63);
       const middle = random.between(1, 62);
       const width = random.below(16);
       const shiftOf = () => Math.min(Math.max(middle + random.between(-width, width), 1), 62);

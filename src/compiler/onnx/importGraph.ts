@@ -13,6 +13,7 @@ import type {
   TensorProto,
   ValueInfoProto,
 } from "./schema.js";
+import { checkSignature } from "./signatures.js";
 import { elementTypeOf, tensorFromProto } from "./tensor.js";
 import type { ExternalData } from "./tensor.js";
 
@@ -224,6 +225,7 @@ function readNode(
     attributes: new Map(),
   };
   while (node.inputs.at(-1) === "") node.inputs.pop();
+  checkSignature(node, context.opsets.get(node.domain) ?? Infinity);
   for (const proto_ of proto.attribute ?? []) {
     // The type of an optional without a value says nothing that is needed.
     if (proto_.type === TYPE_PROTO) continue;

@@ -1,6 +1,7 @@
 import type { TensorType } from "../core/shape.js";
 import { formatShape } from "../core/shape.js";
 import type { Instruction } from "../opcodes/index.js";
+import { recordOf } from "../opcodes/index.js";
 import type { AnyImmediates, BlockType } from "../opcodes/record.js";
 import { toHex } from "./hex.js";
 import type {
@@ -51,8 +52,9 @@ export function formatAssembly(module: Module): string {
 /** One instruction as text: `conv aBits=16 …`. */
 export function formatInstruction({ op, imm }: Instruction): string {
   const words: string[] = [op];
-  for (const [name, value] of Object.entries(imm as AnyImmediates)) {
-    words.push(`${name}=${formatImmediate(value)}`);
+  // The assembler wants them as the record has them, whatever order an object was built in.
+  for (const name of Object.keys(recordOf(op).immediates)) {
+    words.push(`${name}=${formatImmediate((imm as AnyImmediates)[name]!)}`);
   }
   return words.join(" ");
 }

@@ -91,6 +91,21 @@ describe("modules as text", () => {
     expect(formatAssembly(parseAssembly(text))).toBe(text);
   });
 
+  it("name immediates in the order of the record, whatever order an object has them in", () => {
+    const module = everything();
+    const permuted = module.functions.map((f) => ({
+      ...f,
+      body: f.body.map(
+        ({ op, imm }) =>
+          ({
+            op,
+            imm: Object.fromEntries(Object.entries(imm).reverse()),
+          }) as unknown as Instruction,
+      ),
+    }));
+    expect(formatAssembly({ ...module, functions: permuted })).toBe(formatAssembly(module));
+  });
+
   it("have one instruction a line, indented by block", () => {
     const text = formatAssembly(parseAssembly(`${header}\n${MACHINE_EXAMPLES.else}`));
     expect(text).toBe(`aivm isa=1 gas=1

@@ -100,6 +100,21 @@ export function paddedImages(
   return { images, shape };
 }
 
+/** How much larger padded images may be than what they are made of and what windows read of them. */
+const MAX_WASTE = 4;
+
+/**
+ * Whether padded images are far larger than input and work: padding of 65,535 that strides jump
+ * over makes gigabytes of which nobody reads a hundred elements.
+ */
+export function padsToExcess(window: Window, padsAfter: readonly number[]): boolean {
+  const { batch, input, output, kernel, padsBefore } = window;
+  const padded = [1, 2].map((axis) => padsBefore[axis]! + input[axis]! + padsAfter[axis]!);
+  const images = batch * output[0]! * elementCount(padded);
+  const read = batch * elementCount(output) * elementCount(kernel);
+  return images > MAX_WASTE * (batch * elementCount(input) + read);
+}
+
 /** Padding after each of three spatial axes. */
 export function padsAfterOf({ pads }: WindowAttributes): number[] {
   const spatial = pads.length / 2;
@@ -276,7 +291,9 @@ export function contractionKernels(
       const { aBits, bBits, accumulator, groups } = attributes;
       const k = elementCount(kernel) * perGroup;
       const plan = planLimbs(k, signedBits(a.dtype, aBits), signedBits(b.dtype, bBits));
-      if (!plan || elementCount(shape) * k === 0) {
+      const window = windowOf(attributes, kernel, a.shape, shape);
+      const padsAfter = padsAfterOf(attributes);
+      if (!plan || elementCount(shape) * k === 0 || padsToExcess(window, padsAfter)) {
         return inherited.conv(a, b, attributes, shape);
       }
       const bound = limbBound(k, magnitude(a.dtype, aBits), magnitude(b.dtype, bBits));
@@ -292,8 +309,8 @@ export function contractionKernels(
           perGroup,
           outputs,
           groups,
-          window: windowOf(attributes, kernel, a.shape, shape),
-          padsAfter: padsAfterOf(attributes),
+          window,
+          padsAfter,
           pad: Number(attributes.padValue),
           plan,
         },
@@ -317,7 +334,10 @@ export function windowSums(
   const channels = x.shape[x.shape.length - 1]!;
   const k = elementCount(attributes.kernel);
   const plan = planLimbs(k, signedBits(x.dtype, bits), 2);
+  const window = windowOf(attributes, attributes.kernel, x.shape, shape);
+  const padsAfter = padsAfterOf(attributes);
   if (!plan || elementCount(x.shape) * elementCount(shape) === 0) return undefined;
+  if (padsToExcess(window, padsAfter)) return undefined;
   const sums = new Sums(elementCount(shape), limbBound(k, magnitude(x.dtype, bits), 1));
   addConv(
     engine,
@@ -330,8 +350,8 @@ export function windowSums(
       perGroup: 1,
       outputs: channels,
       groups: channels,
-      window: windowOf(attributes, attributes.kernel, x.shape, shape),
-      padsAfter: padsAfterOf(attributes),
+      window,
+      padsAfter,
       pad: 0,
       plan,
     },

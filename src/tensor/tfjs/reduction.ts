@@ -6,7 +6,7 @@ import type { HostTensor } from "../reference/hostTensor.js";
 import { doublesOf, fromDoubles, numberRange, saturateDoubles } from "../reference/hostTensor.js";
 import { windowOf } from "../reference/window.js";
 
-import { padsAfterOf, paddedImages, windowSums } from "./contraction.js";
+import { padsAfterOf, padsToExcess, paddedImages, windowSums } from "./contraction.js";
 import { fetched, ints } from "./elementwise.js";
 import type { WeightCache } from "./weightCache.js";
 import type { WasmEngine } from "./wasmEngine.js";
@@ -56,11 +56,13 @@ export function reductionKernels(
     attributes: PoolAttributes,
     dtype: Dtype,
     shape: Shape,
-  ): HostTensor => {
+  ): HostTensor | undefined => {
     const window = windowOf(attributes, attributes.kernel, x.shape, shape);
+    const padsAfter = padsAfterOf(attributes);
+    if (padsToExcess(window, padsAfter)) return undefined;
     const channels = x.shape[x.shape.length - 1]!;
     const least = numberRange(x.dtype)[0];
-    const padded = paddedImages(doublesOf(x), channels, window, padsAfterOf(attributes), 0, least);
+    const padded = paddedImages(doublesOf(x), channels, window, padsAfter, 0, least);
     return engine.scope(() => {
       const input = engine.upload(new Float32Array(padded.images), padded.shape);
       const y = engine.run(
@@ -107,7 +109,7 @@ export function reductionKernels(
         x.shape.length <= 4 &&
         elementCount(attributes.kernel) > 1 &&
         attributes.dilations.every((d) => d === 1);
-      return suits ? poolMax(x, attributes, dtype, shape) : fallback();
+      return (suits ? poolMax(x, attributes, dtype, shape) : undefined) ?? fallback();
     },
   };
 }

@@ -26,7 +26,6 @@ const REQUIRED: ReadonlyMap<string, string> = new Map(
     Resize: "scales",
     Slice: "starts",
     Tile: "repeats",
-    TopK: "k",
     Transpose: "perm",
   }),
 );
@@ -87,9 +86,9 @@ function reasonAgainst(
   if (required !== undefined && !node.attributes.has(required)) {
     return `${name} with ${required} known only at run time (pin the input that says it, --pin NAME=VALUE)`;
   }
-  // A target that is data gives a Reshape all but its rank.
-  const unread = node.inputs.length > 1 && !isSized(graph, node);
-  if (node.opType === "Expand" ? node.inputs.length > 1 : node.opType === "Reshape" && unread) {
+  // A target that is data gives all but the rank.
+  const shaped = node.opType === "Expand" || node.opType === "Reshape";
+  if (shaped && node.inputs.length > 1 && !isSized(graph, node)) {
     return `${name} with parameters known only at run time (pin the inputs that say them, --pin NAME=VALUE)`;
   }
   return undefined;

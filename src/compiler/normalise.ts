@@ -34,9 +34,9 @@ const NORMALISERS: ReadonlyMap<string, Normaliser> = new Map([
  * | Constant | – | none are left: their values are initializers |
  * | Identity | x | also what Dropout, a Cast, Slice, Pad, Expand, … without effect become |
  * | Reshape | x, target? | the target is the output's shape in `values`; it stays an input where it is data, and `allowzero` with it. Flatten, Squeeze and Unsqueeze are Reshapes |
- * | Expand | x | likewise |
+ * | Expand | x, target? | likewise |
  * | Transpose | x | `perm` |
- * | Slice | x | `axes` ascending, `starts`, `ends`, `steps`. On an axis of known size: element k is `start + k·step`, their number is the output's size; `end` is in range, and −1 under a falling step means "past the first". On a symbolic axis bounds are as ONNX has them (negative: from the end; 2^53−1: to the end). Split becomes Slices. Slice, Pad, Tile and Split by amounts that are open become Gathers of Ranges |
+ * | Slice | x | `axes` ascending, `starts`, `ends`, `steps`. On an axis of known size: element k is `start + k·step`, their number is the output's size; `end` is in range, and −1 under a falling step means "past the first". On a symbolic axis bounds are as ONNX has them (negative: from the end; 2^53−1: to the end). Split becomes Slices. Slice, Pad, Tile and Split by amounts that are open or data become Gathers of Ranges |
  * | Concat | x… | `axis`; two inputs or more |
  * | Gather, GatherElements | x, indices | `axis` |
  * | Pad | x | `pads` (begin of every axis, then end of every axis; may be negative), `mode`, `value` |
@@ -53,7 +53,7 @@ const NORMALISERS: ReadonlyMap<string, Normaliser> = new Map([
  * | Softmax, LogSoftmax, Hardmax | x | `axis`: over that one axis (older ones over several axes get Reshapes around them) |
  * | Reduce… | x | `axes` ascending, all listed; `keepdims` |
  * | ArgMax, ArgMin | x | `axis`, `keepdims`, `select_last_index` |
- * | TopK | x | `k`, `axis`, `largest`, `sorted` |
+ * | TopK | x, k? | `k` unless it is data, `axis`, `largest`, `sorted` |
  * | Clip | x | `min`, `max`, ±Infinity for none. Clip to [0, ∞) is a Relu |
  * | Cast | x | `to`, a string: the `ElementType`. CastLike is a Cast |
  * | Sum, Max, Min, Mean | x… | two inputs or more; a Sum of two is an Add |

@@ -75,6 +75,17 @@ export class IndexMath {
     );
   }
 
+  /** 0, 1, 2, … along one axis of `rank`, as many as an integer of the program says. */
+  countingTo(count: FixedValue, length: Dim, rank = 1, axis = 0): FixedValue {
+    const { builder } = this.#ctx;
+    const sizes = this.reshape(this.cast(count, "i64"), [1]);
+    const numbers = builder.op("iota", { dims: [FROM_OPERAND] }, [sizes], "i32", [length]);
+    return this.reshape(
+      numbers,
+      Array.from({ length: rank }, (_, i) => (i === axis ? length : 1)),
+    );
+  }
+
   /** An instruction with one result, or its result where all operands are constants. */
   op<K extends TensorOpName>(
     op: K,

@@ -27,7 +27,6 @@ function wantsConstant(i: number, what: string): Refusal {
 }
 
 export const indexingRefusals: Readonly<Record<string, Refusal>> = {
-  CumSum: wantsConstant(1, "an axis"),
   NonMaxSuppression: (graph, node) =>
     [
       wantsConstant(2, "a number of boxes"),
@@ -36,5 +35,4 @@ export const indexingRefusals: Readonly<Record<string, Refusal>> = {
     ]
       .map((refusal) => refusal(graph, node))
       .find((reason) => reason !== undefined),
-  OneHot: wantsConstant(1, "a depth"),
 };

@@ -20,19 +20,28 @@ function integersOf(ctx: LoweringContext, x: Lowered): FixedValue {
 
 function lowerOneHot(ctx: LoweringContext, node: GraphNode): void {
   const math = new IndexMath(ctx, node);
-  const [at, , offOn] = node.inputs as [string, string, string];
+  const [at, depthName, offOn] = node.inputs as [string, string, string];
   const name = node.outputs[0]!;
   const shape = ctx.shapeOf(name);
   const rank = shape.length;
   const stated = intAttribute(node, "axis")!;
   const axis = stated < 0 ? stated + rank : stated;
-  const depth = constantNumbers(ctx.requireConstant(node, 1))[0]!;
+  const stating = ctx.constant(depthName);
+  const known = stating === undefined ? undefined : constantNumbers(stating)[0]!;
+  const depth =
+    known === undefined
+      ? math.reshape(math.cast(integersOf(ctx, inOrder(ctx, depthName)), "i32"), [])
+      : math.scalar(known);
+  const places =
+    known === undefined
+      ? math.countingTo(depth, shape[axis]!, rank, axis)
+      : math.counting(known, rank, axis);
   const index = math.cast(integersOf(ctx, inOrder(ctx, at)), "i32");
   const column = math.reshape(
-    math.wrapped(index, math.scalar(depth)),
+    math.wrapped(index, depth),
     shape.map((dim, i) => (i === axis ? 1 : dim)),
   );
-  const hot = math.compare("eq", column, math.counting(depth, rank, axis));
+  const hot = math.compare("eq", column, places);
   const values = inOrder(ctx, offOn);
   const choose = (both: FixedValue): FixedValue => {
     const one = (i: number): FixedValue => math.reshape(math.slice(both, 0, i, i + 1, 1), []);
@@ -108,24 +117,38 @@ function lowerEyeLike(ctx: LoweringContext, node: GraphNode): void {
   }
 }
 
-/** Running sums along an axis: exact, then rounded once. */
+/** Running sums along an axis: exact, then rounded once. Where data say the axis, along all of them. */
 function lowerCumSum(ctx: LoweringContext, node: GraphNode): void {
   const math = new IndexMath(ctx, node);
   const source = inOrder(ctx, node.inputs[0]!);
   const x = source.format === undefined ? source : ctx.withoutZeroPoint(source as Real);
   const rank = x.axes.length;
-  const stated = constantNumbers(ctx.requireConstant(node, 1))[0]!;
-  const axis = stated < 0 ? stated + rank : stated;
   const back = intAttribute(node, "reverse") === 1;
   const { shape } = x.value;
-  const input = back ? math.reversed(x.value, axis) : x.value;
   const dtype = x.format === undefined && x.value.dtype !== "i64" ? "i32" : "i64";
-  const sums = math.op("cumsum", { axis, dtype }, [input], dtype, shape);
-  const before =
-    intAttribute(node, "exclusive") === 1
-      ? math.op("sub", {}, [sums, math.cast(input, dtype)], dtype, shape)
-      : sums;
-  const value = back ? math.reversed(before, axis) : before;
+  const along = (axis: number): FixedValue => {
+    const input = back ? math.reversed(x.value, axis) : x.value;
+    const sums = math.op("cumsum", { axis, dtype }, [input], dtype, shape);
+    const before =
+      intAttribute(node, "exclusive") === 1
+        ? math.op("sub", {}, [sums, math.cast(input, dtype)], dtype, shape)
+        : sums;
+    return back ? math.reversed(before, axis) : before;
+  };
+  const stated = ctx.constant(node.inputs[1]!);
+  let value: FixedValue;
+  if (stated === undefined) {
+    const given = math.reshape(ctx.get(node.inputs[1]!).value, []);
+    // An axis that is not there traps.
+    const axis = math.checked(given, rank);
+    const isAt = (i: number): FixedValue => math.compare("eq", axis, math.scalar(i));
+    value = identityAxes(rank)
+      .map(along)
+      .reduce((before, sums, i) => math.select(isAt(i), sums, before));
+  } else {
+    const [axis] = constantNumbers(stated);
+    value = along(axis! < 0 ? axis! + rank : axis!);
+  }
   const name = node.outputs[0]!;
   if (x.format === undefined) {
     defineIntegers(ctx, name, math.cast(value, x.value.dtype));

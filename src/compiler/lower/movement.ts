@@ -70,6 +70,19 @@ function runtimeShape(ctx: LoweringContext, node: GraphNode, x: FixedValue): Fix
   return math.select(isOpen, left, target);
 }
 
+/** Broadcast with a target that is data; the instruction keeps an axis where that says 1. */
+function expandedByData(ctx: LoweringContext, node: GraphNode, x: FixedValue): FixedValue {
+  const math = new IndexMath(ctx, node);
+  const shape = ctx.shapeOf(node.outputs[0]!);
+  const given = math.cast(ctx.logical(ctx.get(node.inputs[1]!)).value, "i64");
+  const lead = shape.length - (given.shape[0] as number);
+  const ones = math.wideConstant(new Array<bigint>(lead).fill(1n));
+  const target = lead === 0 ? given : math.concat([ones, given], 0, shape.length);
+  const dims = shape.map(() => FROM_OPERAND);
+  const operands = shape.length === 0 ? [x] : [x, target];
+  return ctx.builder.op("expand", { dims }, operands, x.dtype, shape);
+}
+
 /** One scale for the whole tensor: what operators that mix axes need. */
 export function plain(ctx: LoweringContext, x: Lowered): Lowered {
   if (x.format === undefined || typeof x.format.scale === "number") return x;
@@ -200,6 +213,7 @@ export function lowerSlice(ctx: LoweringContext, node: GraphNode): void {
 export function lowerExpand(ctx: LoweringContext, node: GraphNode): void {
   const shape = ctx.shapeOf(node.outputs[0]!);
   const x = ctx.logical(plain(ctx, ctx.get(node.inputs[0]!)));
-  const value = ctx.expanded(x.value, shape);
+  const value =
+    node.inputs.length > 1 ? expandedByData(ctx, node, x.value) : ctx.expanded(x.value, shape);
   ctx.define(node.outputs[0]!, { ...x, value, axes: identityAxes(shape.length) });
 }

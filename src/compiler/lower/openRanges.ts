@@ -78,7 +78,8 @@ export function openHeadroom(graph: Connections, name: string): number | undefin
   if (operator === "ReduceMean") return isOpen(reduced) ? MEAN_HEADROOM : undefined;
   if (operator === "CumSum") {
     const axis = graph.constant(second);
-    return axis !== undefined && isOpen(constantNumbers(axis)) ? SUM_HEADROOM : undefined;
+    const axes = axis === undefined ? graph.shapeOf(first).map((_, i) => i) : constantNumbers(axis);
+    return isOpen(axes) ? SUM_HEADROOM : undefined;
   }
   if (operator === "MatMul" && graph.constant(second) === undefined)
     // Probabilities times values: a mean.

@@ -13,9 +13,9 @@ function lowerTopK(ctx: LoweringContext, node: GraphNode): void {
   const x = inOrder(ctx, node.inputs[0]!);
   const dims = x.value.shape;
   const axis = intAttribute(node, "axis")!;
-  const k = intAttribute(node, "k")!;
+  const k = intAttribute(node, "k");
   const length = dims[axis]!;
-  if (typeof length === "number" && k > length) {
+  if (typeof length === "number" && k !== undefined && k > length) {
     throw nodeError(
       "BadAttribute",
       node,
@@ -26,11 +26,13 @@ function lowerTopK(ctx: LoweringContext, node: GraphNode): void {
   const descending = intAttribute(node, "largest") === 1;
   const keys = descending ? math.op("not", {}, [value], value.dtype, value.shape) : value;
   const order = math.op("argsort", { axis }, [keys], "i32", dims);
-  // Of an open axis that is too short, an index traps where a slice would be short.
+  // Of an axis that may be too short, an index traps where a slice would be short.
   const best =
-    typeof length === "number"
-      ? math.slice(order, axis, 0, k, k)
-      : math.gather(order, math.counting(k), axis);
+    k === undefined
+      ? math.gather(order, firstOf(ctx, math, node, axis), axis)
+      : typeof length === "number"
+        ? math.slice(order, axis, 0, k, k)
+        : math.gather(order, math.counting(k), axis);
   const [values, indices] = node.outputs;
   if (values !== undefined && values !== "") {
     const strides = stridesOf(dims);
@@ -45,6 +47,12 @@ function lowerTopK(ctx: LoweringContext, node: GraphNode): void {
   if (indices !== undefined && indices !== "") {
     defineIntegers(ctx, indices, math.cast(best, "i64"));
   }
+}
+
+/** 0 … k − 1, where k is data. */
+function firstOf(ctx: LoweringContext, math: IndexMath, node: GraphNode, axis: number): FixedValue {
+  const name = node.outputs.find((output) => output !== "")!;
+  return math.countingTo(ctx.get(node.inputs[1]!).value, ctx.shapeOf(name)[axis]!);
 }
 
 /** Coordinates of what is not 0, an axis a row. */

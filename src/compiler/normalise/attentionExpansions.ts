@@ -21,6 +21,16 @@ class Writer extends ContribExpansion {
     return this.add("Transpose", [x], { perm: attribute.ints(perm) });
   }
 
+  /** 0, 1, … along an axis of x. */
+  places(x: string, axis: number): string {
+    const part = { start: attribute.int(axis), end: attribute.int(axis + 1) };
+    const size = this.reshape(this.add("Shape", [x], part), []);
+    const [zero, one] = [0, 1].map((v) =>
+      this.constant("place", { ...int64Vector([v]), dims: [] }),
+    ) as [string, string];
+    return this.add("Range", [zero, size, one]);
+  }
+
   concat(axis: number, ...parts: string[]): string {
     return this.add("Concat", parts, { axis: attribute.int(axis) });
   }
@@ -36,8 +46,7 @@ const TO_THE_END = Number.MAX_SAFE_INTEGER;
 
 /**
  * Query, key and value by heads, scores over the root of their size, a mask, softmax, and the sum of
- * values by it. Undefined where a causal mask depends on sizes that are open, or the scores
- * themselves are wanted.
+ * values by it. Undefined where a causal mask meets past keys, or the scores themselves are wanted.
  */
 function attention(view: NodeView): GraphNode[] | undefined {
   const { node } = view;
@@ -93,13 +102,11 @@ function attention(view: NodeView): GraphNode[] | undefined {
         : w.add("Add", [scores, view.name(3)]);
   }
   if (view.int("is_causal", 0) === 1) {
-    const [rows, columns] = [view.shape(0)?.[axis], view.shape(1)?.[axis]];
     // Where a causal mask begins behind past keys, runtimes do not agree.
-    if (typeof rows !== "number" || typeof columns !== "number" || view.has(4)) return undefined;
-    const data = Float64Array.from({ length: rows * columns }, (_, i) =>
-      i % columns > Math.floor(i / columns) ? MASKED : 0,
-    );
-    const mask = w.constant("causal", { elementType: "float32", dims: [rows, columns], data });
+    if (view.has(4)) return undefined;
+    const [row, column] = [w.places(view.name(0), axis), w.places(view.name(1), axis)];
+    const later = w.add("Less", [w.reshape(row, [-1, 1]), column]);
+    const mask = w.add("Where", [later, w.number("masked", MASKED), w.number("seen", 0)]);
     scores = w.add("Add", [scores, mask]);
   }
   const softcap = view.float("softcap", 0);

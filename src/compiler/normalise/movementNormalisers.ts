@@ -3,7 +3,7 @@ import type { Dim, GraphNode, Shape } from "../graph.js";
 import { broadcastShapes, divideDims, productOfDims } from "../shapes/dims.js";
 import { MAX_RANK } from "../shapes/nodeView.js";
 import type { NodeView } from "../shapes/nodeView.js";
-import { openPad, openSlice, openSplit } from "./openMovement.js";
+import { openPad, openSlice, openSplit, splitByData } from "./openMovement.js";
 import {
   addedNode,
   become,
@@ -33,6 +33,22 @@ function declareRank(view: NodeView, least: number | undefined): void {
   declareOutput(
     view,
     Array.from({ length: rank }, (_, i) => `${output}_${String(i)}`),
+  );
+}
+
+/** Likewise of the target of an Expand; what is more than 1 already stays. */
+function declareBroadcast(view: NodeView): void {
+  const shape = view.shape(0);
+  declareRank(view, shape?.length);
+  const declared = view.output(0).shape;
+  if (declared === undefined || shape === undefined) return;
+  const lead = declared.length - shape.length;
+  declareOutput(
+    view,
+    declared.map((dim, i) => {
+      const own = shape[i - lead];
+      return typeof own === "number" && own !== 1 ? own : dim;
+    }),
   );
 }
 
@@ -141,7 +157,7 @@ const unsqueeze: Normaliser = (view) => {
 const expand: Normaliser = (view) => {
   const target = view.contents(1);
   const shape = view.shape(0);
-  if (target === undefined) declareRank(view, shape?.length);
+  if (target === undefined) declareBroadcast(view);
   if (target === undefined || shape === undefined) return undefined;
   const result = broadcastShapes([shape, target]);
   if (result === "mismatch") throw view.shapeError(`cannot expand to [${target.join(", ")}]`);
@@ -171,8 +187,9 @@ const slice: Normaliser = (view) => {
   const each = typeof count === "number" ? Array.from({ length: count }, (_, i) => i) : undefined;
   const axes = view.ints("axes") ?? (view.has(3) ? view.numbers(3) : each);
   const steps = view.ints("steps") ?? (view.has(4) ? view.numbers(4) : each?.map(() => 1));
-  if (shape === undefined || !axes || !steps) return undefined;
+  if (shape === undefined || !axes) return undefined;
   const resolved = axes.map((axis) => view.axis(axis, shape.length));
+  if (!steps) return openSlice(view, resolved, undefined);
   if (!starts || !ends) return openSlice(view, resolved, steps);
   const kept: [axis: number, start: number, end: number, step: number][] = [];
   for (const [i, axis] of resolved.entries()) {
@@ -225,9 +242,10 @@ const split: Normaliser = (view) => {
   const { node } = view;
   const shape = view.shape(0);
   let sizes = parameter(view, "split", 1);
-  if (shape === undefined || (sizes === undefined && view.has(1))) return undefined;
+  if (shape === undefined) return undefined;
   const axis = view.axis(view.int("axis", 0), shape.length);
   const dim = shape[axis] ?? 1;
+  if (sizes === undefined && view.has(1)) return splitByData(view, axis);
   if (typeof dim === "string" && sizes === undefined)
     return openSplit(view, axis, view.int("num_outputs", node.outputs.length));
   if (typeof dim === "number" && sizes === undefined) {

@@ -47,9 +47,9 @@ class IndexRanges {
   }
 
   /** from, from + step, …, as long as that is before `to`. */
-  range(from: string, to: string, step = 1): string {
+  range(from: string, to: string, step = this.number(1)): string {
     const scalar = (x: string): string => this.e.reshape(x, [], "int64");
-    const bounds = [scalar(from), scalar(to), scalar(this.number(step))];
+    const bounds = [scalar(from), scalar(to), scalar(step)];
     return this.e.op("Range", bounds, {}, undefined, "int64");
   }
 
@@ -70,20 +70,29 @@ function signOf(bound: Dim | undefined): "known" | "unknown" {
   return typeof bound === "string" && bound.startsWith("[0]-") ? "unknown" : "known";
 }
 
-/** A Slice in positive steps of which a bound follows from open sizes, or from data. */
+/**
+ * A Slice of which a bound follows from open sizes, or from data.
+ * @param steps undefined where they are data too
+ */
 export function openSlice(
   view: NodeView,
   axes: readonly number[],
-  steps: readonly number[],
+  steps: readonly number[] | undefined,
 ): GraphNode[] | undefined {
-  const shape = view.shape(0);
-  if (shape === undefined || steps.some((step) => step < 1)) return undefined;
+  if (steps?.includes(0) === true) throw view.error("BadAttribute", "a step of 0");
   const starts = view.contents(1);
   const ends = view.contents(2);
   const ranges = new IndexRanges(view);
   let x = view.name(0);
   axes.forEach((axis, i) => {
     const size = ranges.sizeOf(x, axis);
+    const step = steps?.[i];
+    if (step === undefined || step < 0) {
+      const by = step === undefined ? ranges.element(4, i) : ranges.number(step);
+      const [from, to] = [ranges.element(1, i), ranges.element(2, i)];
+      x = ranges.gather(x, eitherWay(ranges, size, from, to, by), axis);
+      return;
+    }
     const bound = (input: number, value: Dim | undefined): string => {
       if (typeof value === "number") {
         if (value >= FAR) return size;
@@ -99,10 +108,32 @@ export function openSlice(
       const wrapped = ranges.op("Where", negative, ranges.op("Add", given, size), given);
       return ranges.op("Min", ranges.op("Max", wrapped, none), size);
     };
-    const indices = ranges.range(bound(1, starts?.[i]), bound(2, ends?.[i]), steps[i]);
+    const [from, to] = [bound(1, starts?.[i]), bound(2, ends?.[i])];
+    const indices = ranges.range(from, to, ranges.number(step));
     x = ranges.gather(x, indices, axis);
   });
   return ranges.e.finish();
+}
+
+/** Indices of a slice that may fall: its bounds are one less then, and may lie before the first. */
+function eitherWay(
+  ranges: IndexRanges,
+  size: string,
+  start: string,
+  end: string,
+  step: string,
+): string {
+  const none = ranges.number(0);
+  const falls = ranges.flag("Less", step, none);
+  const shift = ranges.op("Where", falls, ranges.number(-1), none);
+  const last = ranges.op("Add", size, shift);
+  const wrapped = (given: string): string => {
+    const negative = ranges.flag("Less", given, none);
+    return ranges.op("Where", negative, ranges.op("Add", given, size), given);
+  };
+  const held = (given: string, least: string): string =>
+    ranges.op("Min", ranges.op("Max", wrapped(given), least), last);
+  return ranges.range(held(start, none), held(end, shift), step);
 }
 
 /** A Pad by open amounts, which may be negative. */
@@ -170,6 +201,22 @@ export function openTile(view: NodeView): GraphNode[] | undefined {
     x = ranges.gather(x, ranges.op("Mod", all, size), axis);
   });
   return ranges.e.nodes.length === 0 ? undefined : ranges.e.finish();
+}
+
+/** A Split into parts of which data say the sizes. */
+export function splitByData(view: NodeView, axis: number): GraphNode[] {
+  const nodes: GraphNode[] = [];
+  view.node.outputs.forEach((output, part) => {
+    if (output === "") return;
+    const ranges = new IndexRanges(view);
+    let from = ranges.number(0);
+    for (let before = 0; before < part; before++)
+      from = ranges.op("Add", from, ranges.element(1, before));
+    const to = ranges.op("Add", from, ranges.element(1, part));
+    ranges.gather(view.name(0), ranges.range(from, to), axis);
+    nodes.push(...ranges.e.finish(part));
+  });
+  return nodes;
 }
 
 /** A Split of an open axis into equal parts, of which the last is the rest. */

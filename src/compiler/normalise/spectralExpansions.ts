@@ -1,8 +1,9 @@
 /** Fourier transforms as products with constant matrices, and the constants that go with them. */
 import { functions, pow } from "../elementary.js";
-import { attribute, isFloat } from "../graph.js";
+import { attribute, int64Vector, isFloat } from "../graph.js";
 import type { ConstantTensor, Dim, ElementType } from "../graph.js";
 import { elementTypeOf } from "../onnx/tensor.js";
+import { addDims, ceilDivideDim } from "../shapes/dims.js";
 import type { NodeView } from "../shapes/nodeView.js";
 import { Expansion } from "./expansion.js";
 import type { Normaliser } from "./normaliser.js";
@@ -95,6 +96,35 @@ const dft: Normaliser = (view) => {
   return e.finish();
 };
 
+/** Where the elements of each frame are, [frames, length]. */
+function frameIndices(
+  e: Expansion,
+  signal: string,
+  frames: Dim,
+  step: number,
+  length: number,
+): string {
+  if (typeof frames === "number") {
+    const at = Array.from({ length: frames * length }, (_, i) =>
+      BigInt(Math.floor(i / length) * step + (i % length)),
+    );
+    const data = BigInt64Array.from(at);
+    return e.constant("frames", { elementType: "int64", dims: [frames, length], data });
+  }
+  const number = (value: number): string =>
+    e.constant("number", { ...int64Vector([value]), dims: [] });
+  const part = { start: attribute.int(1), end: attribute.int(2) };
+  const samples = e.reshape(e.op("Shape", [signal], part, [1], "int64"), [], "int64");
+  const end = e.op("Sub", [samples, number(length - 1)], {}, [], "int64");
+  const starts = e.op("Range", [number(0), end, number(step)], {}, [frames], "int64");
+  const column = e.reshape(starts, [frames, 1], "int64");
+  const within = e.int64(
+    "within",
+    Array.from({ length }, (_, i) => i),
+  );
+  return e.op("Add", [column, within], {}, [frames, length], "int64");
+}
+
 const stft: Normaliser = (view) => {
   const shape = view.shape(0);
   const step = view.numbers(1)?.[0];
@@ -102,23 +132,16 @@ const stft: Normaliser = (view) => {
   const length = view.has(3) ? view.numbers(3)?.[0] : view.shape(2)?.[0];
   if (shape === undefined || step === undefined || typeof length !== "number") return undefined;
   const [batch = 1, samples, parts = 1] = shape;
-  if (typeof samples !== "number") return undefined;
-  if (step < 1 || length < 1 || length > samples || (parts !== 1 && parts !== 2))
+  const fits = typeof samples === "string" || (samples !== undefined && length <= samples);
+  if (step < 1 || length < 1 || samples === undefined || !fits || (parts !== 1 && parts !== 2))
     throw view.shapeError(
       `frames of ${String(length)} every ${String(step)} do not fit a signal [batch, length, 1 or 2]`,
     );
   const bins = view.int("onesided", 1) === 1 ? Math.floor(length / 2) + 1 : length;
-  const frames = Math.floor((samples - length) / step) + 1;
+  const frames = ceilDivideDim(addDims(samples, 1 - length), step);
   const e = new Expansion(view);
   const signal = shape.length === 3 ? view.name(0) : e.reshape(view.name(0), [batch, samples, 1]);
-  const at = Array.from({ length: frames * length }, (_, i) => {
-    return BigInt(Math.floor(i / length) * step + (i % length));
-  });
-  const indices = e.constant("frames", {
-    elementType: "int64",
-    dims: [frames, length],
-    data: BigInt64Array.from(at),
-  });
+  const indices = frameIndices(e, signal, frames, step, length);
   const framed: Dim[] = [batch, frames, length, parts];
   let x = e.op("Gather", [signal, indices], { axis: attribute.int(1) }, framed);
   if (view.has(2) && window === undefined)

@@ -183,7 +183,10 @@ const topK: ShapeRule = (view) => {
   const k = view.node.attributes.has("k") ? view.int("k", 1) : undefined;
   const x = view.shape(0);
   const axis = x === undefined ? 0 : view.axis(view.int("axis", -1), x.length);
-  const shape = k === undefined ? undefined : x?.map((dim, i) => (i === axis ? k : dim));
+  const stated = view.contents(1)?.[0];
+  const name = view.node.outputs.find((output) => output !== "") ?? "";
+  const size: Dim = k ?? stated ?? `${name}_${String(axis)}`;
+  const shape = x?.map((dim, i) => (i === axis ? size : dim));
   return [
     { elementType: view.elementType(0), shape },
     { elementType: "int64", shape },

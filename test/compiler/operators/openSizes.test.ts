@@ -505,3 +505,25 @@ describe("sizes computed in floats", () => {
           .node("Range", ["zero", "end", "one"], ["y"]),
     }));
 });
+
+describe("spectra of open sizes", () => {
+  it.each([0, 1])("STFT, one side only %i", (onesided) =>
+    check({
+      input: ["n", "samples", 1],
+      calibrated: [[1, 40, 1]],
+      run: [
+        [2, 40, 1],
+        [1, 67, 1],
+        [3, 12, 1],
+      ],
+      opset: 17,
+      tolerance: 2e-3,
+      build: (b) =>
+        b
+          .constant("step", tensor("int64", [], [5]))
+          .constant("length", tensor("int64", [], [12]))
+          .node("HannWindow", ["length"], ["window"])
+          .node("STFT", ["x", "step", "window", "length"], ["y"], { onesided }),
+    }),
+  );
+});

@@ -1,10 +1,15 @@
 // Tests the tests: changes what everything stands on, a little at a time, and expects a test to
 // fail. `npm run test:mutation -- --mutate 'src/core/**/*.ts'` takes a part of it.
+import { fileURLToPath } from "node:url";
+
 /** @type {import("@stryker-mutator/api/core").PartialStrykerOptions} */
 export const options = {
-  testRunner: "vitest",
-  vitest: { configFile: "vitest.mutation.config.ts" },
+  plugins: [fileURLToPath(new URL("scripts/mutation/runner.mjs", import.meta.url))],
+  testRunner: "bundled",
   mutate: ["src/{core,opcodes,module,vm}/**/*.ts", "src/tensor/reference/**/*.ts"],
+  // esbuild only takes the types away.
+  disableTypeChecks: false,
+  ignorePatterns: ["coverage", "dist", "docs"],
   coverageAnalysis: "perTest",
   // What a file computes when it is loaded belongs to every test; `npm run check:generated` and
   // the vectors hold the records.

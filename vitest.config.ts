@@ -4,7 +4,8 @@ export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
     // Slow, and in need of data that the project may not ship: `npm run test:models`.
-    exclude: ["test/models/**"],
+    // Tests cut for mutants: `npm run test:mutation`.
+    exclude: ["test/models/**", "test/mutation/**"],
     pool: "forks",
     maxWorkers: 2,
     testTimeout: 60_000,

@@ -1,0 +1,272 @@
+// How Stryker runs the tests: in its own process, without a test worker for each mutant. Vitest
+// takes 0.6 to 9 s a mutant, nearly all of it for workers and for loading modules again; this takes
+// some hundredths. Each test file is bundled with the sources once, compiled once, and evaluated
+// anew for each mutant, so that no mutant finds what another has left in a module.
+import { existsSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { relative, resolve } from "node:path";
+import { pathToFileURL } from "node:url";
+import { Script, constants } from "node:vm";
+import { INSTRUMENTER_CONSTANTS as NAMES } from "@stryker-mutator/api/core";
+import { PluginKind, declareClassPlugin } from "@stryker-mutator/api/plugin";
+import {
+  DryRunStatus,
+  MutantRunStatus,
+  TestStatus,
+  determineHitLimitReached,
+  toMutantRunResult,
+} from "@stryker-mutator/api/test-runner";
+import { startTests } from "@vitest/runner";
+import { build } from "esbuild";
+import fastCheck from "fast-check";
+import * as vitest from "vitest";
+
+// The tests of what is changed; of engines, only those that run on `reference`.
+const FOLDERS = ["test/opcodes", "test/module", "test/vm", "test/mutation"];
+const FILES = ["test/tensor/reference.test.ts"];
+
+// A mutant is put to the tests that pass it, the quickest first, until they have taken this long.
+// What later ones would find counts as survived, so that the score is a lower bound. A survivor in
+// `core` would take half a minute else. Processor time: a busy machine changes no verdict.
+const BUDGET_MS = 3_000;
+
+// Every how-manyth mutant is run. The others count as errors, which the score leaves out.
+const SAMPLE = Number(process.env["AIVM_MUTATION_SAMPLE"] ?? 1);
+
+// In the sandbox: Stryker starts a new process after a mutant that hangs.
+const COSTS = "test-costs.json";
+
+// Stryker counts how often each test passes each mutant, with two look-ups of the name of the test a
+// time. These do with one of a number, and with none after the first run, which alone asks for it.
+const COUNTER = "function stryCov_9fa48() {";
+const COUNT = `${COUNTER}
+  const counts = globalThis.${NAMES.NAMESPACE}.counts;
+  for (const id of arguments) counts[id] = (counts[id] ?? 0) + 1;
+  return;`;
+const NO_COUNT = `${COUNTER} return;`;
+
+/** The text of a source as it is bundled: it knows its own address. */
+function sources(counting) {
+  return {
+    name: "sources",
+    setup({ onLoad }) {
+      onLoad({ filter: /\.ts$/ }, ({ path }) => {
+        const text = readFileSync(path, "utf8").replaceAll(
+          "import.meta.url",
+          JSON.stringify(pathToFileURL(path).href),
+        );
+        const contents = text.replace(COUNTER, counting ? COUNT : NO_COUNT);
+        return { contents, loader: "ts" };
+      });
+    },
+  };
+}
+
+/** Test files, each as a script over `require` and `module`. */
+async function bundle(files, counting) {
+  const { outputFiles } = await build({
+    absWorkingDir: process.cwd(),
+    entryPoints: files,
+    outdir: "out",
+    outbase: ".",
+    outExtension: { ".js": ".cjs" },
+    bundle: true,
+    write: false,
+    format: "cjs",
+    platform: "node",
+    target: "node20",
+    packages: "external",
+    logLevel: "error",
+    plugins: [sources(counting)],
+  });
+  return new Map(
+    outputFiles.map(({ path, text }) => {
+      const file = relative("out", path).replace(/\.cjs$/, ".ts");
+      const script = new Script(`(function (require, module, exports) {${text}\n})`, {
+        filename: path,
+        importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
+      });
+      return [file, script];
+    }),
+  );
+}
+
+function testsOf(tasks) {
+  return tasks.flatMap((task) => (task.type === "suite" ? testsOf(task.tasks) : [task]));
+}
+
+/** Name of a test for Stryker: its file, and the names of what it is in. */
+function idOf(test) {
+  const names = [];
+  for (let task = test; task !== undefined && task !== test.file; task = task.suite) {
+    names.unshift(task.name);
+  }
+  return `${test.file.name}#${names.join(" ")}`;
+}
+
+function processorMs() {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
+}
+
+function fileOf(id) {
+  return id.slice(0, id.indexOf("#"));
+}
+
+class BundledTestRunner {
+  static inject = [];
+  #state = (globalThis[NAMES.NAMESPACE] ??= {});
+  #require;
+  #scripts;
+  #files;
+  /** Milliseconds of each test. */
+  #cost = new Map();
+
+  capabilities() {
+    return { reloadEnvironment: true };
+  }
+
+  init() {
+    const require = createRequire(resolve("package.json"));
+    this.#require = (name) => (name === "vitest" ? vitest : require(name));
+    // A smaller counterexample tells Stryker nothing.
+    fastCheck.configureGlobal({ endOnFailure: true });
+    this.#files = FOLDERS.flatMap((folder) =>
+      readdirSync(folder, { recursive: true }).map((name) => `${folder}/${name}`),
+    )
+      .filter((file) => file.endsWith(".test.ts"))
+      .concat(FILES);
+    if (existsSync(COSTS)) this.#cost = new Map(JSON.parse(readFileSync(COSTS, "utf8")));
+  }
+
+  async dryRun() {
+    this.#state[NAMES.ACTIVE_MUTANT] = undefined;
+    this.#scripts = await bundle(this.#files, true);
+    const mutantCoverage = { static: {}, perTest: {} };
+    const tests = await this.#run(this.#files, undefined, mutantCoverage);
+    this.#scripts = undefined;
+    writeFileSync(COSTS, JSON.stringify([...this.#cost]));
+    return { status: DryRunStatus.Complete, tests, mutantCoverage };
+  }
+
+  async mutantRun({ activeMutant, testFilter, hitLimit }) {
+    if (Number(activeMutant.id) % SAMPLE !== 0) {
+      return { status: MutantRunStatus.Error, errorMessage: "not in the sample" };
+    }
+    this.#scripts ??= await bundle(this.#files, false);
+    Object.assign(this.#state, {
+      [NAMES.ACTIVE_MUTANT]: activeMutant.id,
+      [NAMES.HIT_COUNT]: hitLimit === undefined ? undefined : 0,
+      hitLimit,
+    });
+    const tests = await this.#run(this.#files, new Set(testFilter ?? this.#cost.keys()));
+    const tooOften = determineHitLimitReached(this.#state[NAMES.HIT_COUNT], hitLimit);
+    return toMutantRunResult(tooOften ?? { status: DryRunStatus.Complete, tests });
+  }
+
+  /** Runs all tests to see what they cover, or those of `filter` until one fails. */
+  async #run(files, filter, coverage) {
+    const total = new Map(files.map((file) => [file, 0]));
+    for (const id of filter ?? []) total.set(fileOf(id), total.get(fileOf(id)) + this.#costOf(id));
+    const order = [...files]
+      .filter((file) => filter === undefined || total.get(file) > 0)
+      .sort((a, b) => total.get(a) - total.get(b));
+    const end = processorMs() + BUDGET_MS;
+    const results = [];
+    for (const file of order) {
+      const found = await this.#runFile(file, { filter, coverage, end });
+      results.push(...found);
+      if (coverage !== undefined) continue;
+      if (processorMs() > end || found.some(({ status }) => status === TestStatus.Failed)) break;
+    }
+    return results;
+  }
+
+  #costOf(id) {
+    return this.#cost.get(id) ?? 1;
+  }
+
+  async #runFile(file, { filter, coverage, end }) {
+    const path = resolve(file);
+    let failed = false;
+    let begin = 0;
+    const runner = {
+      config: {
+        root: process.cwd(),
+        name: "",
+        setupFiles: [],
+        allowOnly: false,
+        sequence: { seed: 0, hooks: "stack", setupFiles: "list" },
+        maxConcurrency: 1,
+        testTimeout: 60_000,
+        hookTimeout: 60_000,
+        retry: 0,
+        tags: [],
+        diffOptions: { truncateThreshold: 20, maxDepth: 2 },
+      },
+      importFile: () => {
+        this.#state.counts = coverage?.static;
+        const module = { exports: {} };
+        this.#scripts.get(file).runInThisContext()(this.#require, module, module.exports);
+      },
+      onCollected: ([collected]) => {
+        for (const test of testsOf(collected.tasks)) {
+          if (filter !== undefined && !filter.has(idOf(test))) test.mode = "skip";
+        }
+        arrange(collected.tasks, (test) => this.#costOf(idOf(test)));
+      },
+      onBeforeRunTask: (test) => {
+        if (coverage === undefined && (failed || processorMs() > end)) test.mode = "skip";
+        else if (coverage !== undefined) this.#state.counts = coverage.perTest[idOf(test)] ??= {};
+        begin = processorMs();
+      },
+      onAfterRunTask: (test) => {
+        if (coverage !== undefined) {
+          this.#state.counts = coverage.static;
+          this.#cost.set(idOf(test), processorMs() - begin);
+        }
+        failed ||= test.result?.state === "fail";
+      },
+    };
+    const [task] = await startTests([path], runner);
+    const results = testsOf(task.tasks)
+      .filter((test) => test.result !== undefined && test.mode !== "skip")
+      .map((test) => this.#result(test));
+    const broken = [task, ...suitesOf(task.tasks)].find(({ result }) => result?.errors?.length);
+    if (broken !== undefined && !results.some(({ status }) => status === TestStatus.Failed)) {
+      results.push(failure(`${task.name}#`, broken.name, broken.result));
+    }
+    return results;
+  }
+
+  #result(test) {
+    const id = idOf(test);
+    const timeSpentMs = test.result.duration ?? 0;
+    if (test.result.state === "fail") return failure(id, test.name, test.result);
+    return { id, name: id.slice(id.indexOf("#") + 1), timeSpentMs, status: TestStatus.Success };
+  }
+}
+
+function failure(id, name, { duration, errors }) {
+  const failureMessage = errors?.[0]?.message ?? "failed";
+  return { id, name, timeSpentMs: duration ?? 0, status: TestStatus.Failed, failureMessage };
+}
+
+function suitesOf(tasks) {
+  return tasks.flatMap((task) => (task.type === "suite" ? [task, ...suitesOf(task.tasks)] : []));
+}
+
+/** Puts what is quick first, and marks suites without a test to run: their hooks are left out. */
+function arrange(tasks, costOf) {
+  const total = (task) => testsOf([task]).reduce((sum, test) => sum + costOf(test), 0);
+  tasks.sort((a, b) => total(a) - total(b));
+  for (const task of tasks) {
+    if (task.type !== "suite") continue;
+    arrange(task.tasks, costOf);
+    if (task.tasks.every(({ mode }) => mode === "skip")) task.mode = "skip";
+  }
+}
+
+export const strykerPlugins = [
+  declareClassPlugin(PluginKind.TestRunner, "bundled", BundledTestRunner),
+];

@@ -23,6 +23,7 @@ export const options = {
   thresholds: { high: 90, low: 85, break: 85 },
   concurrency: 2,
   timeoutMS: 20_000,
+  dryRunTimeoutMinutes: 20,
   tempDirName: "coverage/stryker",
   incremental: true,
   incrementalFile: "coverage/stryker-incremental.json",

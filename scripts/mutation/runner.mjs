@@ -22,7 +22,7 @@ import fastCheck from "fast-check";
 import * as vitest from "vitest";
 
 // The tests of what is changed; of engines, only those that run on `reference`.
-const FOLDERS = ["test/opcodes", "test/module", "test/vm", "test/mutation"];
+const FOLDERS = ["test/core", "test/opcodes", "test/module", "test/vm", "test/mutation"];
 const FILES = ["test/tensor/reference.test.ts"];
 
 // A mutant is put to the tests that pass it, the quickest first, until they have taken this long.

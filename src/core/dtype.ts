@@ -1,3 +1,5 @@
+import { clampExact } from "./fixedPoint.js";
+
 /** Element types of tensors, in the order of their codes in the module format. */
 export const DTYPES = ["bool", "u8", "i8", "i16", "i32", "i64"] as const;
 
@@ -36,7 +38,7 @@ export const DTYPE_INFO: Readonly<Record<Dtype, DtypeInfo>> = {
 /** The nearest value of `dtype` to the exact integer `value`. */
 export function saturate(value: bigint, dtype: Dtype): bigint {
   const { min, max } = DTYPE_INFO[dtype];
-  return value < min ? min : value > max ? max : value;
+  return clampExact(value, min, max);
 }
 
 /** Host array that holds elements of each dtype (`bool` as bytes 0 and 1). */

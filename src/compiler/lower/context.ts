@@ -266,6 +266,22 @@ export class LoweringContext {
     };
   }
 
+  /** A real constant in a format of one scale; what lies beyond its bounds stops there. */
+  constantIn(
+    target: Format & { readonly scale: number },
+    constant: ConstantTensor,
+    name: string,
+  ): Real {
+    const integers = this.masks
+      .constant(name, constant)
+      .map((v) => Math.min(Math.max(Math.floor(v / target.scale + 0.5), target.lo), target.hi));
+    return {
+      value: this.builder.constant(target.dtype, constant.dims, integers),
+      axes: identityAxes(constant.dims.length),
+      format: target,
+    };
+  }
+
   integerConstant(constant: ConstantTensor): Lowered {
     const dtype = integerDtype(constant.elementType);
     if (constant.data instanceof BigUint64Array && constant.data.some((v) => v >> 63n !== 0n)) {

@@ -9,7 +9,7 @@ import { pairedDtypes } from "./dtypes.js";
 import { finish, multiplyScales, withInterval } from "./finish.js";
 import type { Format, Lowered, Real } from "./real.js";
 import { format, identityAxes, mapScale, maxScale, scaleRatio } from "./real.js";
-import { exponentOf, roundScale, scaleByPowerOfTwo } from "./scale.js";
+import { exponentOf, powerOfTwo, roundScale, scaleByPowerOfTwo } from "./scale.js";
 
 /** Operands of one rank and one order of axes, that of the first that spans the result. */
 export function aligned<L extends Lowered>(
@@ -48,6 +48,7 @@ function shifted<L extends Lowered>(
 
 /** a + b or a − b, each at its own scale, rounded once. */
 export function lowerSum(ctx: LoweringContext, node: GraphNode, sign: 1 | -1): void {
+  if (sign === 1 && lowerScores(ctx, node)) return;
   lowerScaledSum(ctx, node, sign, 1);
 }
 
@@ -74,6 +75,51 @@ function lowerScaledSum(
   const right = uniform(ctx, operands[operands.length - 1]!);
   const shape = physicalShape(ctx, node, axes);
   finish(ctx, node, axes, (target) => scaledSum(ctx, left, right, sign, target, shape));
+}
+
+/** Scales that differ by less, relative to their size, make sums that differ by less than a score's step. */
+const SAME_SCALE = powerOfTwo(-29);
+
+/**
+ * Scores and what masks them, in the format of the sum: one addition of integers, where the larger
+ * operand is in that format already.
+ */
+function lowerScores(ctx: LoweringContext, node: GraphNode): boolean {
+  const output = node.outputs[0]!;
+  if (node.inputs.length !== 2 || !ctx.masks.isScore(output)) return false;
+  const shape = ctx.shapeOf(output);
+  const target = ctx.formats.choose(output, node);
+  if (target.dtype !== "i32" || typeof target.scale !== "number") return false;
+  const { scale } = target;
+  const scores = { ...target, scale };
+  const alike = (x: Real): boolean =>
+    x.format.dtype === "i32" &&
+    typeof x.format.scale === "number" &&
+    Math.abs(x.format.scale / scale - 1) <= SAME_SCALE;
+  const spans = (x: Real): boolean =>
+    x.value.shape.length === shape.length &&
+    x.axes.every((axis, i) => x.value.shape[i] === shape[axis]);
+  const terms = node.inputs.map((name): Real | undefined => {
+    const constant = ctx.constant(name);
+    if (constant !== undefined) return ctx.constantIn(scores, constant, name);
+    const x = ctx.withoutZeroPoint(ctx.real(name, node));
+    return alike(x) ? x : spans(x) ? undefined : ctx.requantise(x, target);
+  });
+  if (!terms.every((x) => x !== undefined)) return false;
+  const { operands, axes } = aligned(ctx, terms, shape.length);
+  const [a, b] = operands as [Real, Real];
+  const value = ctx.builder.op(
+    "add",
+    {},
+    [a.value, b.value],
+    "i32",
+    physicalShape(ctx, node, axes),
+  );
+  const { min, max } = DTYPE_INFO.i32;
+  const lo = Math.max(a.format.lo + b.format.lo, Number(min));
+  const hi = Math.min(a.format.hi + b.format.hi, Number(max));
+  ctx.define(output, { value, axes, format: { ...target, lo, hi } });
+  return true;
 }
 
 /** Dimensions of a node's result in the program's order of axes. */
@@ -161,8 +207,22 @@ function wideSum(
   };
 }
 
-/** a · b: an exact product, one rescale. A product with a positive scalar is a change of scale. */
+/** A product with a positive constant: the same integers at another scale. */
+function lowerFactor(ctx: LoweringContext, node: GraphNode): boolean {
+  const output = node.outputs[0]!;
+  const name = node.inputs.find((input) => ctx.constant(input) === undefined);
+  const factor = name === undefined ? undefined : ctx.masks.factor(node, name);
+  if (factor === undefined || ctx.formats.heldFor(output) !== undefined) return false;
+  const x = ctx.real(name!, node);
+  if (x.axes.length !== ctx.shapeOf(output).length) return false;
+  const scale = mapScale(x.format.scale, (s) => roundScale(s * factor));
+  ctx.define(output, { ...x, format: { ...x.format, scale } });
+  return true;
+}
+
+/** a · b: an exact product, one rescale. */
 export function lowerProduct(ctx: LoweringContext, node: GraphNode): void {
+  if (lowerFactor(ctx, node)) return;
   const rank = ctx.shapeOf(node.outputs[0]!).length;
   const reals = node.inputs.map((name) => ctx.withoutZeroPoint(ctx.real(name, node)));
   const { operands, axes } = aligned(ctx, reals, rank);

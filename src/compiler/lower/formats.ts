@@ -49,6 +49,8 @@ export class Formats {
   ): Format {
     const held = this.#held.get(name);
     if (held !== undefined) return held;
+    const term = this.#termFormat(name, node);
+    if (term !== undefined) return term;
     const range = this.#known.masks.range(name, this.#known.requireRange(name, node));
     const clip = (x: number): number => Math.min(Math.max(x, interval[0]), interval[1]);
     const width = this.#widthFor(name);
@@ -75,6 +77,20 @@ export class Formats {
       return roundScale(Math.max(own, fallback / 1024) * unit);
     });
     return format(width.dtype, { axis: byChannel.axis, scales }, 0, bounds);
+  }
+
+  /** The format of what scores are added up from, where their own has room for it. */
+  #termFormat(name: string, node: GraphNode): Format | undefined {
+    const { masks } = this.#known;
+    const term = masks.termOf(name);
+    const range = this.#known.rangeOf(name);
+    if (term === undefined || range === undefined) return undefined;
+    if (!this.#wide.has(term.output) || this.#known.rangeOf(term.output) === undefined)
+      return undefined;
+    const sum = this.choose(term.output, node);
+    if (typeof sum.scale !== "number") return undefined;
+    const scale = roundScale(sum.scale / term.factor);
+    return masks.hasRoom(range, sum.hi * scale) ? { ...sum, scale } : undefined;
   }
 
   /** Whether all that reads a value are contractions with constant weights, which take any zero point. */

@@ -2,6 +2,13 @@
 import type { TensorRange } from "../calibration.js";
 import type { ConstantTensor, Graph, GraphNode } from "../graph.js";
 import { constantCount, constantNumbers, finiteNumbers } from "../graph.js";
+import { exponentOf } from "./scale.js";
+
+/** See `termOf`. */
+export interface ScoreTerm {
+  readonly output: string;
+  readonly factor: number;
+}
 
 interface Connections {
   readonly graph: Graph;
@@ -29,6 +36,8 @@ const MOVES: ReadonlySet<string> = new Set([
   "Transpose",
   "Unsqueeze",
 ]);
+/** Factors beyond 2^±so many make masks, whose formats are not those of what they are made of. */
+const FACTOR_BITS = 12;
 const COMBINES: ReadonlySet<string> = new Set(["Add", "Max", "Min", "Sub", "Where"]);
 
 /** Keeps masks from deciding the scale of the scores that they are added to. */
@@ -41,7 +50,7 @@ export class ScoreMasks {
 
   /** The range by which the format of a value is chosen. */
   range(name: string, range: TensorRange): TensorRange {
-    if (this.#isScore(name)) {
+    if (this.isScore(name)) {
       // Room for a masked score below all others, and no more than that for one.
       const room = -Math.max(ROOM, REACH * Math.abs(range.max));
       const least = range.min < -MASK ? Math.min(room, -LEAST_SCORE) : Math.min(range.min, room);
@@ -63,12 +72,47 @@ export class ScoreMasks {
     return finiteNumbers({ ...constant, data }, name);
   }
 
+  /** The positive constant by which a node multiplies `x`, and nothing else; undefined for other nodes. */
+  factor({ domain, opType, inputs }: GraphNode, x: string): number | undefined {
+    const other = inputs.find((name) => name !== x);
+    if (domain !== "" || opType !== "Mul" || other === undefined) return undefined;
+    const constant = this.#graph.constant(other);
+    if (constant === undefined || constantCount(constant) !== 1) return undefined;
+    const factor = constantNumbers(constant)[0]!;
+    const usual = factor > 0 && Math.abs(exponentOf(factor)) <= FACTOR_BITS;
+    return usual ? factor : undefined;
+  }
+
+  /**
+   * The scores of which a value, times a factor, is a term and nothing else: where it has their
+   * scale, over that factor, the sum is one of integers.
+   */
+  termOf(name: string): ScoreTerm | undefined {
+    let factor = 1;
+    for (let at = name; !this.#graph.graph.outputs.includes(at);) {
+      const [reader, ...others] = this.#graph.consumersOf(at);
+      if (reader?.domain !== "" || others.length > 0) return undefined;
+      const output = reader.outputs[0]!;
+      if (reader.opType === "Add") return this.isScore(output) ? { output, factor } : undefined;
+      const next = this.factor(reader, at);
+      if (next === undefined) return undefined;
+      factor *= next;
+      at = output;
+    }
+    return undefined;
+  }
+
+  /** Whether the terms of scores that reach as far as `most` may be held in the scores' format. */
+  hasRoom({ min, max }: TensorRange, most: number): boolean {
+    return max <= most && (min >= -most || min < -MASK);
+  }
+
   /** Whether all that a value is used for is a softmax. */
-  #isScore(name: string): boolean {
+  isScore(name: string): boolean {
     return this.#readers(name, ({ opType, outputs }) =>
       opType === "Softmax" || opType === "LogSoftmax"
         ? true
-        : MOVES.has(opType) && this.#isScore(outputs[0]!),
+        : MOVES.has(opType) && this.isScore(outputs[0]!),
     );
   }
 
@@ -76,7 +120,7 @@ export class ScoreMasks {
   #joinsScores(name: string): boolean {
     return this.#readers(name, ({ opType, outputs }) =>
       COMBINES.has(opType)
-        ? this.#isScore(outputs[0]!) || this.#joinsScores(outputs[0]!)
+        ? this.isScore(outputs[0]!) || this.#joinsScores(outputs[0]!)
         : MOVES.has(opType) && this.#joinsScores(outputs[0]!),
     );
   }

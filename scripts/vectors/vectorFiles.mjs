@@ -1,6 +1,7 @@
 // The files of vectors: one for each instruction, and those of other themes.
 import { OPS } from "../../dist/opcodes/index.js";
 import { aggregation } from "./cases/aggregation.mjs";
+import { bounds } from "./cases/bounds.mjs";
 import { conv, matmul, mulWide } from "./cases/contraction.mjs";
 import { control } from "./cases/control.mjs";
 import { elementwise } from "./cases/elementwise.mjs";
@@ -42,6 +43,7 @@ const THEMES = [
   ["module/linking", "parameters and their roots", linking],
   ["execution/order", "the order of the steps of an instruction", order],
   ["execution/limits", "what limits count", limits],
+  ["execution/bounds", "limits that fall short at an instruction itself", bounds],
   ["execution/dimensions", "named and derived dimensions", dimensions],
   ["execution/inputs", "what the caller hands in", inputs],
   ["execution/reals", "reals at the boundary", reals],

@@ -1,5 +1,6 @@
 import { DTYPES } from "../core/dtype.js";
 import { MAX_RANK } from "../core/shape.js";
+import type { TrapCode } from "../core/errors.js";
 import type { GasFormula, Immediates } from "./record.js";
 import { machineOp } from "./record.js";
 
@@ -17,9 +18,15 @@ function control<const I extends Immediates>(
   immediates: I,
   effect: string,
   doc: string,
+  traps: readonly TrapCode[] = [],
 ) {
-  return machineOp({ code, class: "control", doc, immediates, effect, gas: STEP, traps: [] });
+  return machineOp({ code, class: "control", doc, immediates, effect, gas: STEP, traps });
 }
+
+/** Traps of what may leave the function of the entry, whose results must fit the ports. */
+const LEAVES: readonly TrapCode[] = ["ShapeMismatch"];
+/** Traps of what makes the stack higher. */
+const PUSHES: readonly TrapCode[] = ["StackLimit"];
 
 export const machine = {
   trap: machineOp({
@@ -52,24 +59,33 @@ export const machine = {
     "Runs the instructions up to `else` (or `end`) if the scalar is true, those after `else` otherwise. Without `else` the parameters are the results.",
   ),
   else: control(0x04, {}, "results of the first arm → params", "Separates the arms of `if`."),
-  end: control(0x05, {}, "results → results", "Ends a block, a loop, an if or the function."),
+  end: control(
+    0x05,
+    {},
+    "results → results",
+    "Ends a block, a loop, an if or the function.",
+    LEAVES,
+  ),
   br: control(
     0x06,
     LABEL,
     "types of the label → any; what follows is unreachable",
     "Branches to a label.",
+    LEAVES,
   ),
   "br.if": control(
     0x07,
     LABEL,
     "types of the label, bool scalar → types of the label",
     "Branches to a label if the scalar is true.",
+    LEAVES,
   ),
   return: control(
     0x08,
     {},
     "results of the function → any; what follows is unreachable",
     "Leaves the function.",
+    LEAVES,
   ),
   call: machineOp({
     code: 0x09,
@@ -78,10 +94,10 @@ export const machine = {
     immediates: { function: { kind: "function", doc: "index of the function" } },
     effect: "params of the function → results of the function",
     gas: { base: 300_000n, terms: [] },
-    traps: ["CallDepth"],
+    traps: ["StackLimit", "CallDepth"],
   }),
   drop: control(0x0a, {}, "x → (nothing)", "Discards a value."),
-  "local.get": control(0x0b, LOCAL, "→ x", "Pushes the value of a local."),
+  "local.get": control(0x0b, LOCAL, "→ x", "Pushes the value of a local.", PUSHES),
   "local.set": control(0x0c, LOCAL, "x →", "Pops a value into a local."),
   "local.tee": control(0x0d, LOCAL, "x → x", "Copies the top of the stack into a local."),
   "local.take": control(
@@ -89,6 +105,7 @@ export const machine = {
     LOCAL,
     "→ x",
     "Pushes the value of a local and puts the local back to its initial value: zero elements, or a zero for rank 0. It ends the life of a tensor.",
+    PUSHES,
   ),
   const: machineOp({
     code: 0x10,
@@ -97,7 +114,7 @@ export const machine = {
     immediates: { parameter: { kind: "parameter", doc: "index of the parameter" } },
     effect: "→ x",
     gas: STEP,
-    traps: [],
+    traps: PUSHES,
   }),
   scalar: machineOp({
     code: 0x11,
@@ -109,7 +126,7 @@ export const machine = {
     },
     effect: "→ x of rank 0",
     gas: STEP,
-    traps: [],
+    traps: PUSHES,
   }),
   random: machineOp({
     code: 0x12,
@@ -131,6 +148,6 @@ export const machine = {
     },
     effect: "i64 scalar → x",
     gas: { base: 2_000_000n, terms: [{ rate: 40_000n, per: "resultByte" }] },
-    traps: [],
+    traps: ["ElementLimit", "MemoryLimit"],
   }),
 } as const;

@@ -5,6 +5,7 @@ import { loadVectors, OWN_VECTORS } from "../../src/cli/conformance/loadVectors.
 import { fromBase64 } from "../../src/conformance/base64.js";
 import type { Vector, VectorFile, VectorKind } from "../../src/conformance/vector.js";
 import { VECTOR_KINDS } from "../../src/conformance/vector.js";
+import type { TrapCode } from "../../src/core/errors.js";
 import { TRAP_CODES } from "../../src/core/errors.js";
 import { decodeModule } from "../../src/module/decode.js";
 import { CONTRACTION_ROWS } from "../../src/opcodes/contraction.js";
@@ -12,6 +13,7 @@ import type { OpName } from "../../src/opcodes/index.js";
 import { OPS, isTensorOp, recordOf } from "../../src/opcodes/index.js";
 import type { AnyImmediates } from "../../src/opcodes/record.js";
 import { operandRulesOf } from "../../src/opcodes/signature.js";
+import { LIMIT_TRAPS, TRAP_DOCS, trapsOf } from "../../src/opcodes/traps.js";
 
 const SPEC = fileURLToPath(new URL("../../spec/", import.meta.url));
 const OP_NAMES = Object.keys(OPS) as OpName[];
@@ -26,6 +28,12 @@ const INFORMATIVE: Readonly<Record<string, string>> = {
 const OUT_OF_REACH = new Set([
   // It would take an operand of 2^31 elements.
   "nonzero ShapeMismatch",
+]);
+/** Inputs that exceed these trap before the first instruction, without gas. */
+const LIMITS_OF_INPUTS: ReadonlySet<TrapCode> = new Set([
+  "ElementLimit",
+  "MemoryLimit",
+  "StackLimit",
 ]);
 /** Pages that say nothing of what an engine does. */
 const INFORMATIVE_PAGES = ["assembly.md", "onnx-coverage.md", "instructions/README.md"];
@@ -58,6 +66,20 @@ describe("the vectors cover", () => {
   beforeAll(async () => {
     for (const { name, file } of await loadVectors(OWN_VECTORS)) files.set(name, file);
     all = [...files.values()].flatMap(({ vectors }) => vectors);
+  });
+  /** Traps by the instruction that raised them. */
+  const raised = new Map<OpName, Set<TrapCode>>(OP_NAMES.map((op) => [op, new Set()]));
+  beforeAll(() => {
+    for (const { modules, vectors } of files.values()) {
+      for (const { module, runs, expect: expected } of vectors) {
+        const { trap, gasUsed } = expected;
+        // Without gas it is the inputs that do not fit the limits, or the first instruction's shapes.
+        if (trap === undefined || (gasUsed === "0" && LIMITS_OF_INPUTS.has(trap.code))) continue;
+        const { functions, aggregation } = decodeModule(fromBase64(modules[module]!.bytes));
+        const part = runs === undefined ? functions : aggregation;
+        raised.get(part[trap.function]!.body[trap.pc]!.op)!.add(trap.code);
+      }
+    }
   });
   const of = (op: OpName): readonly Vector[] => files.get(`instructions/${op}.json`)?.vectors ?? [];
   const seen = (kind: VectorKind, pick: (vector: Vector) => string | undefined): Set<string> =>
@@ -98,6 +120,22 @@ describe("the vectors cover", () => {
     expect(seen("link", ({ expect: { code } }) => code)).toEqual(new Set(link));
   });
 
+  it("traps and limits as the pages state them", () => {
+    const text = readFileSync(`${SPEC}execution.md`, "utf8");
+    const rows = [...text.matchAll(/^\| (\d+) +\| `(\w+)` +\| (.*?) +\|$/gm)];
+    expect(rows.map(([, number, code, doc]) => [code, Number(number), doc])).toEqual(
+      Object.entries(TRAP_CODES).map(([code, number]) => [
+        code,
+        number,
+        TRAP_DOCS[code as TrapCode],
+      ]),
+    );
+    const limits = text.slice(text.indexOf("## Limits of a run"), text.indexOf("## Traps"));
+    expect([...limits.matchAll(/\| `(\w+)` +\|$/gm)].map(([, code]) => code).sort()).toEqual(
+      Object.values(LIMIT_TRAPS).sort(),
+    );
+  });
+
   it.each(OP_NAMES)("%s: its gas, its limits, its form, its traps", (op) => {
     const vectors = of(op);
     const record = recordOf(op);
@@ -108,11 +146,8 @@ describe("the vectors cover", () => {
     expect(count("malformed", "immediates")).toBeGreaterThan(0);
     expect(count("out-of-gas", "gas")).toBeGreaterThan(0);
     if (op !== "trap") expect(count("return", "gas")).toBeGreaterThan(0);
-    const own = new Set(vectors.flatMap(({ expect: { trap } }) => trap?.code ?? []));
-    const limits = isTensorOp(op) ? ["ElementLimit", "MemoryLimit", "StackLimit"] : [];
-    for (const code of [...record.traps, "OutOfGas", ...limits]) {
-      if (!OUT_OF_REACH.has(`${op} ${code}`)) expect(own).toContain(code);
-    }
+    const traps = trapsOf(record).filter((code) => !OUT_OF_REACH.has(`${op} ${code}`));
+    expect([...(raised.get(op) ?? [])].sort()).toEqual([...traps].sort());
     if (record.kind !== "tensor") return;
     expect(vectors.filter(({ kind }) => kind === "invalid").length).toBeGreaterThan(0);
     for (const { rule } of record.constraints) {

@@ -21,6 +21,7 @@ const OP_NAMES = Object.keys(OPS) as OpName[];
 /** Sections that state no rule of what an engine does, and why they need no vectors. */
 const INFORMATIVE: Readonly<Record<string, string>> = {
   "module.md#example": "shows what other sections say; a vector has its bytes all the same",
+  "README.md#isajson": "says which rules of other sections there are as data",
   "versioning.md#what-may-change": "binds those who write the next version",
   "versioning.md#levels": "names sets of vectors",
 };

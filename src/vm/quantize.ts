@@ -60,10 +60,17 @@ export function quantize(
       integers[i] = rounded > 0 ? high : low;
       continue;
     }
-    const exact = quantizeExact(reals[i]!, scale, name, i);
-    const nearest = exact === undefined ? reals[i]! : Number(exact);
-    if (nearest < low || nearest > high) saturated++;
-    integers[i] = Math.min(Math.max(nearest, low), high);
+    const x = reals[i]!;
+    const tie = nearTie(x, step, inverse);
+    const q = tie === undefined ? Number(quantizeExact(x, scale, name, i) ?? x) : tie + zero;
+    const within = Math.min(Math.max(q, low), high);
+    if (q !== within) saturated++;
+    integers[i] = within;
+    // Pictures have whole areas of white: the greatest value of the calibration, so half way between two steps.
+    for (; reals[i + 1] === x; i++) {
+      if (q !== within) saturated++;
+      integers[i + 1] = within;
+    }
   }
   return { integers, saturated };
 }
@@ -92,6 +99,17 @@ function quantizeCertain(
     integers[i] = q + low;
   }
   return reals.length;
+}
+
+/**
+ * x / s rounded, without the zero point: of n = ⌊x / s⌋ in doubles and the n + 1 beside it, the one on
+ * whose side of (n + ½) · s, a product of 31 bits by 21, x is. Undefined where n has more bits, or is no
+ * number. The white of ppocr_v4_rec's pictures took 2.2 ms in integers of any size.
+ */
+function nearTie(x: number, step: number, inverse: number): number | undefined {
+  const n = Math.floor(x * inverse);
+  if (!(Math.abs(n) < 0x100000)) return undefined;
+  return x >= (n + 0.5) * step ? n + 1 : n;
 }
 
 function quantizeSlowly(

@@ -302,6 +302,19 @@ const GRAPHS: readonly OperatorCase[] = [
       reals(b, "bias", [3], [0, 5, 1]).node("Conv", ["x", "w", "bias"], ["y"]);
     },
   },
+  ...[3e-5, 1e-6, 1e-9, 1e-30].map((size) => ({
+    name: `channels whose weights of ${String(size)} are little to their bias`,
+    inputs: IMAGE,
+    build: (b: ModelBuilder, random: (count: number) => number[]) => {
+      reals(
+        b,
+        "w",
+        [3, 4, 1, 1],
+        random(12).map((v, i) => (i < 8 ? v * size : v)),
+      );
+      reals(b, "bias", [3], [-3, 5, 1]).node("Conv", ["x", "w", "bias"], ["y"]);
+    },
+  })),
   {
     name: "the same values on both sides",
     inputs: IMAGE,

@@ -407,6 +407,7 @@ export class LoweringContext {
     x: { readonly value: FixedValue; readonly axes: readonly number[] },
     factor: Scale,
     target: Format,
+    most?: readonly number[],
   ): FixedValue {
     const uniform =
       typeof factor === "number"
@@ -426,7 +427,7 @@ export class LoweringContext {
     const { axis, scales } = factor as ChannelScale;
     const trailing = x.axes.length - 1 - x.axes.indexOf(axis);
     const dims = [scales.length, ...new Array<number>(trailing).fill(1)];
-    return this.rescaledByPosition(x.value, dims, scales, target);
+    return this.rescaledByPosition(x.value, dims, scales, target, most);
   }
 
   /**
@@ -450,14 +451,16 @@ export class LoweringContext {
   /**
    * `rescale` of a value by a factor for each position of its trailing axes.
    * @param dims trailing physical dimensions that the factors run over
+   * @param most the greatest magnitude of what each factor meets, if known
    */
   rescaledByPosition(
     value: FixedValue,
     dims: readonly number[],
     factors: readonly number[],
     target: Format,
+    most?: readonly number[],
   ): FixedValue {
-    const multipliers = toMultipliers(factors);
+    const multipliers = toMultipliers(factors, most);
     return this.builder.op(
       "rescale.by",
       outputOf(target),

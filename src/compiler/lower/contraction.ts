@@ -104,6 +104,8 @@ export interface Matrix {
   /** What a sum of 1 stands for, by output channel. */
   readonly sums: readonly number[];
   readonly bias: readonly bigint[];
+  /** The greatest magnitude of a sum with its bias, by output channel. */
+  readonly most: readonly number[];
   readonly accumulator: "i32" | "i64";
   /** What the activation and the weights must be widened to. */
   readonly dtypes: readonly [Dtype, Dtype];
@@ -170,21 +172,26 @@ export function matrixFor(
   }
   const sums = weights.scales.map((s) => s * base);
   const columnSums = new Array<number>(outputs).fill(0);
-  if (x.format.zeroPoint !== 0) {
-    for (let i = 0; i < weights.integers.length; i++)
-      columnSums[i % outputs]! += weights.integers[i]!;
+  const lengths = new Array<number>(outputs).fill(0);
+  for (let i = 0; i < weights.integers.length; i++) {
+    const integer = weights.integers[i]!;
+    columnSums[i % outputs]! += integer;
+    lengths[i % outputs]! += Math.abs(integer);
   }
   const integers = bias.map(
     (b, o) =>
       BigInt(Math.floor(b / sums[o]! + 0.5)) - BigInt(x.format.zeroPoint) * BigInt(columnSums[o]!),
   );
   const product = (BigInt(rows) * BigInt(activationBound(x.format))) << BigInt(weights.bits - 1);
+  const dtypes = pairedDtypes(x.value.dtype, weights.dtype);
   const wide =
-    x.format.dtype === "i32" ||
+    dtypes.includes("i32") ||
     product > 0x7fffffffn ||
     integers.some((b) => b > 0x3fffffffn || b < -0x3fffffffn);
-  const dtypes = pairedDtypes(x.value.dtype, weights.dtype);
-  return { weights, sums, bias: integers, accumulator: wide ? "i64" : "i32", dtypes };
+  const most = integers.map(
+    (b, o) => lengths[o]! * activationBound(x.format) + Math.abs(Number(b)),
+  );
+  return { weights, sums, bias: integers, most, accumulator: wide ? "i64" : "i32", dtypes };
 }
 
 /** Accumulate, add the bias, and let `finish` round. */
@@ -203,7 +210,8 @@ export function finishMatrix(
     const row = builder.constant(matrix.accumulator, [matrix.bias.length], matrix.bias);
     value = builder.op("add", {}, [value, row], matrix.accumulator, value.shape);
   }
-  finishWith(ctx, node, { value, scale: { axis: outputAxis, scales: matrix.sums }, axes }, bias);
+  const scale = { axis: outputAxis, scales: matrix.sums };
+  finishWith(ctx, node, { value, scale, axes, most: matrix.most }, bias);
 }
 
 /** The part of a bias that goes into the weights' own integers. */

@@ -79,11 +79,19 @@ export function toMultiplier(factor: number): Multiplier {
 /** The least multiplier that a shift shared with larger ones may leave: an error of 2^-17 of it. */
 const LEAST_SHARED = 65_536;
 
+/** What a shared shift may add to the error of a result, in its steps. */
+const SHARED_ERROR = 1 / 64;
+
 /**
- * Multipliers for many factors. They share the shift of the greatest where the least keeps 16
- * bits under it: engines then shift all lanes alike.
+ * Multipliers for many factors. They share the shift of the greatest where each keeps 16 bits under it,
+ * or as many as what it meets can tell: engines then shift all lanes alike.
+ *
+ * @param most the greatest magnitude that each factor meets, if known
  */
-export function toMultipliers(factors: readonly number[]): readonly Multiplier[] {
+export function toMultipliers(
+  factors: readonly number[],
+  most?: readonly number[],
+): readonly Multiplier[] {
   const { shift } = toMultiplier(
     factors.reduce((most, factor) => Math.max(most, Math.abs(factor)), 0),
   );
@@ -91,8 +99,12 @@ export function toMultipliers(factors: readonly number[]): readonly Multiplier[]
     const multiplier = Math.floor(scaleByPowerOfTwo(factor, shift) + 0.5);
     return { multiplier: Math.min(multiplier, 0x7fffffff), shift };
   });
+  const half = scaleByPowerOfTwo(1, -shift - 1);
   const enough = shared.every(
-    ({ multiplier }, i) => Math.abs(multiplier) >= LEAST_SHARED || factors[i] === 0,
+    ({ multiplier }, i) =>
+      Math.abs(multiplier) >= LEAST_SHARED ||
+      factors[i] === 0 ||
+      (most?.[i] ?? Infinity) * half <= SHARED_ERROR,
   );
   return enough ? shared : factors.map(toMultiplier);
 }

@@ -16,6 +16,8 @@ export interface Sums {
   readonly value: FixedValue;
   readonly scale: Scale;
   readonly axes: readonly number[];
+  /** The greatest magnitude of an integer in each channel, if known. */
+  readonly most?: readonly number[];
 }
 
 /** What is added to the sums: a row of constants, one an output, or a tensor that broadcasts. */
@@ -49,16 +51,15 @@ function rowOf(source: WeightSource, outputs: number): readonly number[] | undef
 
 /** Adds a tensor to sums, in units of the sums, and rounds. A row is not added: it is there already. */
 export function finishWith(ctx: LoweringContext, node: GraphNode, sums: Sums, bias?: Bias): void {
-  const value =
-    bias !== undefined && "addend" in bias
-      ? added(ctx, node, sums, bias.addend, bias.factor)
-      : sums.value;
+  const addend = bias !== undefined && "addend" in bias ? bias : undefined;
+  const value = addend === undefined ? sums.value : added(ctx, node, sums, addend);
+  const most = addend === undefined ? sums.most : undefined;
   const { axes } = sums;
   finish(
     ctx,
     node,
     axes,
-    (target) => ctx.rescaled({ value, axes }, scaleRatio(sums.scale, target.scale), target),
+    (target) => ctx.rescaled({ value, axes }, scaleRatio(sums.scale, target.scale), target, most),
     "perChannel",
   );
 }
@@ -67,8 +68,7 @@ function added(
   ctx: LoweringContext,
   node: GraphNode,
   { value, scale, axes }: Sums,
-  addend: Real,
-  factor: number,
+  { addend, factor }: Exclude<Bias, { readonly row: unknown }>,
 ): FixedValue {
   const { builder } = ctx;
   const x = ctx.logical(ctx.withoutZeroPoint(plain(ctx, addend) as Real));

@@ -123,15 +123,25 @@ function dequantiseAxis(node: GraphNode, x: ConstantTensor): number {
 const BIAS_SHARE = 1 / 8;
 
 /**
- * Integer that a bias may reach beside weights that are as nothing to it (a channel that died in
- * training): rounding such weights away moves results by less than 2^−18 of the bias.
+ * Part of a bias by which rounding weights that are little to it may move results: no finer scale is
+ * needed, and biases, and with them sums and shifts, stay close to those of other channels.
  */
-const BIAS_LIMIT = 0x1000_0000_0000;
+const BIAS_PART = 1 / (1 << 18);
+
+/**
+ * Part of a bias below which all that weights can add to it is nothing, as it is in the model's own floats
+ * (a channel that died in training): then there are no weights.
+ */
+const DEAD_PART = 1 / (1 << 24);
+
+/** Integers that the bias of such a channel may become: one that gives it the scale of the others, if any. */
+const [LEAST_DEAD_BIAS, GREATEST_DEAD_BIAS] = [1 << 20, 0x3fffffff];
 
 /**
  * Rounds the columns of a matrix [K, outputs]. A column takes the finest scale for which its
  * integers fit and no partial sum, bias included, can reach 2^31, so that engines may sum in
- * 32 bits; but never a coarser one than the profile's least magnitude gives.
+ * 32 bits; but never a coarser one than the profile's least magnitude gives, unless the bias makes
+ * nothing of the difference.
  *
  * @param interval of the activation's integers, 0 included
  * @param bias in units of the activation scale, as the columns are
@@ -153,18 +163,25 @@ export function quantiseColumns(
       hi * positive[o]! - lo * negative[o]!,
       hi * negative[o]! - lo * positive[o]!,
     );
-    if (most > 0) {
+    const size = Math.abs(bias[o] ?? 0);
+    if (reach > size * DEAD_PART) {
       const finest = most / weight.most;
       // Rounding adds at most half a unit a row.
-      const room = 0x7fffffff - Math.max(hi, -lo) * rows * 0.5;
+      const rounding = Math.max(hi, -lo) * rows * 0.5;
+      const room = 0x7fffffff - rounding;
       const forSums = reach / (room * (1 - BIAS_SHARE));
-      const forBias = Math.abs(bias[o] ?? 0) / (room * BIAS_SHARE);
+      const forBias = size / (room * BIAS_SHARE);
       const provable = room > 0 ? Math.max(forSums, forBias) : Infinity;
       const wanted = Math.max(finest, Math.min(provable, most / weight.least));
-      scales[o] = roundScale(Math.max(wanted, Math.abs(bias[o] ?? 0) / BIAS_LIMIT));
-    } else if ((bias[o] ?? 0) !== 0) {
-      scales[o] = roundScale(Math.abs(bias[o]!) / 0x3fffffff);
+      scales[o] = roundScale(Math.max(wanted, (size * BIAS_PART) / Math.max(rounding, 1)));
     }
+  }
+  const widest = scales.reduce((a, b) => Math.max(a, b), 0);
+  for (let o = 0; o < outputs; o++) {
+    const size = Math.abs(bias[o] ?? 0);
+    if (scales[o] !== 0 || size === 0) continue;
+    const scale = Math.min(widest, size / LEAST_DEAD_BIAS);
+    scales[o] = roundScale(Math.max(scale, size / GREATEST_DEAD_BIAS));
   }
   let greatestInteger = 1;
   for (let i = 0; i < reals.length;) {

@@ -13,6 +13,7 @@ const USAGE = `usage: npm run bench -- [options]
   --range NAME=LO..HI with --model: values of an integer input; repeatable
   --calibration FILE  with --model: a calibration of it
   --growth            time against size instead: batch, sequence, image side, layers
+  --decode            decoding and validating hostile modules instead: time, memory
   --quick             short rounds, for a first look
   --json              one JSON document instead of tables
 
@@ -31,6 +32,7 @@ try {
       range: { type: "string", multiple: true, default: [] },
       calibration: { type: "string" },
       growth: { type: "boolean", default: false },
+      decode: { type: "boolean", default: false },
       quick: { type: "boolean", default: false },
       json: { type: "boolean", default: false },
       help: { type: "boolean", default: false },
@@ -55,6 +57,7 @@ process.env["AIVM_DATA"] = data;
 // Peers read the above, or take long to load.
 const { benchGemm } = await import("./gemm.mjs");
 const { benchGrowth } = await import("./growth.mjs");
+const { benchDecode, decodeTable } = await import("./decode.mjs");
 const { benchModel, summaries } = await import("./models.mjs");
 const { demoSubjects, fileSubjects, realSubjects } = await import("./subjects.mjs");
 
@@ -75,7 +78,11 @@ const pairs = (/** @type {string[]} */ list) =>
 const document = { node: process.version };
 say(`Node ${process.version}; medians, and 10th to 90th percentile, of rounds taken by turns.`);
 if (values.growth) await growth();
-else {
+else if (values.decode) {
+  const series = await benchDecode(only);
+  document["decode"] = series;
+  say(`\n${decodeTable(series)}`);
+} else {
   if (values.model === undefined && "matmul 512³".includes(only)) await gemm();
   await models();
 }

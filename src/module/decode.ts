@@ -159,9 +159,20 @@ function readConfiguration(reader: Reader): Configuration {
   const dimensions = readNamed(reader, limits.MAX_DIMENSIONS, "named dimensions", () =>
     readNamedDimension(reader),
   );
-  const entries = readNamed(reader, limits.MAX_ENTRIES, "entry points", () =>
-    readEntry(reader, dimensions),
-  );
+  let ports = 0;
+  const entries = readNamed(reader, limits.MAX_ENTRIES, "entry points", () => {
+    const at = reader.offset;
+    const entry = readEntry(reader, dimensions);
+    ports += entry.inputs.length + entry.outputs.length;
+    if (ports > limits.MAX_ALL_PORTS) {
+      throw new MalformedError(
+        "Length",
+        `with the ${entry.inputs.length + entry.outputs.length} ports of this entry point the module has more than ${limits.MAX_ALL_PORTS}`,
+        { offset: at, name: entry.name },
+      );
+    }
+    return entry;
+  });
   let last = -1;
   const aggregations = reader.list(0, entries.length, "aggregations", () => {
     reader.array(2, 2, "an aggregation");

@@ -28,6 +28,8 @@ export const MAX_DIMENSIONS = 256;
 export const MAX_ENTRIES = 256;
 /** Inputs of an entry point; outputs of an entry point. */
 export const MAX_PORTS = 256;
+/** Inputs and outputs of all entry points together. */
+export const MAX_ALL_PORTS = 16_384;
 /** UTF-8 bytes of a name of the configuration, or of a key of the provenance. */
 export const MAX_NAME_BYTES = 1_024;
 

@@ -478,7 +478,23 @@ describe("encodeModule", () => {
   });
 });
 
+/** A configuration of entry points of so many inputs as there may be, each as large as it gets. */
+function wideEntries(count: number): Packable {
+  const port = (i: number): Packable => [`${i}`, 2, Array(8).fill([0, 1, 0, 1]), [1, 0, 0]];
+  const ports = Array.from({ length: limits.MAX_PORTS }, (_, i) => port(i));
+  const entries = Array.from({ length: count }, (_, i) => [`e${i}`, 0, ports, []]);
+  return [1, 1, [], [["N", 1]], entries, []];
+}
+
 describe("hostile bytes", () => {
+  it("are refused where all entry points together have too many ports", () => {
+    const most = limits.MAX_ALL_PORTS / limits.MAX_PORTS;
+    expect(decodeModule(withConfiguration(wideEntries(most))).configuration.entries).toHaveLength(
+      most,
+    );
+    expect(codeOf(withConfiguration(wideEntries(most + 1)))).toBe("Length");
+  });
+
   /** Decodes and links; whatever is accepted must be canonical. Returns whether it was. */
   function accepts(bytes: Uint8Array): boolean {
     let module: Module;
@@ -548,6 +564,15 @@ describe("hostile bytes", () => {
   it("cannot make the decoder hold more than 8 bytes for each of theirs and 16 MiB", () => {
     setFlagsFromString("--expose-gc");
     const gc = runInNewContext("gc") as () => void;
+    const held = (bytes: Uint8Array): number => {
+      gc();
+      const before = process.memoryUsage();
+      const module = decodeModule(bytes);
+      gc();
+      const after = process.memoryUsage();
+      expect(module.provenance).toEqual({});
+      return after.heapUsed + after.external - before.heapUsed - before.external;
+    };
     const lists = (n: number): Packable => Array(n).fill(1);
     const instructions: readonly Packable[] = [
       [OPS["local.get"].code, 3],
@@ -559,14 +584,9 @@ describe("hostile bytes", () => {
     ];
     for (const instruction of instructions) {
       const bytes = withBody(...Array<Packable>(limits.MAX_INSTRUCTIONS).fill(instruction));
-      gc();
-      const before = process.memoryUsage();
-      const module = decodeModule(bytes);
-      gc();
-      const after = process.memoryUsage();
-      const held = after.heapUsed + after.external - before.heapUsed - before.external;
-      expect(module.functions[0]!.body).toHaveLength(limits.MAX_INSTRUCTIONS);
-      expect(held).toBeLessThan(8 * bytes.length + 16 * 2 ** 20);
+      expect(held(bytes)).toBeLessThan(8 * bytes.length + 16 * 2 ** 20);
     }
+    const entries = withConfiguration(wideEntries(limits.MAX_ALL_PORTS / limits.MAX_PORTS));
+    expect(held(entries)).toBeLessThan(8 * entries.length + 16 * 2 ** 20);
   });
 });

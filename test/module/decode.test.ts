@@ -118,6 +118,22 @@ describe("the container", () => {
     expect(inFunction.place.function).toBe(1);
   });
 
+  it("says at which instruction it is wrong", () => {
+    const unknown = errorOf(withBody([0xff]));
+    const arity = errorOf(withBody([0x05, 0]));
+    expect(unknown.code).toBe("UnknownOpcode");
+    expect(arity.code).toBe("Length");
+    // The instruction is an array; its opcode comes right after the header.
+    expect(unknown.place.offset).toBe(arity.place.offset! + 1);
+    expect(withBody([0xff])[unknown.place.offset!]).toBe(0xcc);
+  });
+
+  it("takes a parameter of exactly 4 GiB − 1", () => {
+    const root = new Uint8Array(32);
+    const module = decodeModule(withManifest([[2, [65_535, 65_537], root]], [[]]));
+    expect(module.parameters[0]!.shape).toEqual([65_535, 65_537]);
+  });
+
   it("does not follow nesting that the format does not have", () => {
     const deep = new Uint8Array(10_240).fill(0x91);
     expect(codeOf(container({ code: bin(deep) }))).toBe("Length");

@@ -101,6 +101,17 @@ describe("Merkle trees", () => {
   });
 });
 
+describe("a proof", () => {
+  it("has siblings of 32 bytes: a byte moved over from one would prove another leaf", () => {
+    const left = sha256(Uint8Array.of(7));
+    const leaf = sha256(Uint8Array.of(8));
+    const root = sha256(Uint8Array.of(1), left, leaf);
+    expect(verifyInclusion(root, 2, 1, leaf, [left])).toBe(true);
+    const longer = Uint8Array.of(left[31]!, ...leaf);
+    expect(verifyInclusion(root, 2, 1, longer, [left.subarray(0, 31)])).toBe(false);
+  });
+});
+
 describe("chunks", () => {
   const data = Uint8Array.from({ length: 2 * CHUNK_BYTES + 5 }, (_, i) => i % 251);
   const root = chunkRoot(data);

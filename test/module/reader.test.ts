@@ -222,6 +222,77 @@ describe("byte strings and arrays", () => {
   });
 });
 
+describe("a refusal", () => {
+  const refusal = (hex: string, read: (reader: Reader) => unknown): MalformedError => {
+    const reader = new Reader(bytesOf(`00 ${hex}`));
+    reader.i64("n");
+    try {
+      read(reader);
+    } catch (error) {
+      return error as MalformedError;
+    }
+    return expect.unreachable("it was read");
+  };
+  const i64 = (reader: Reader): unknown => reader.i64("n");
+
+  it.each<[string, string, (reader: Reader) => unknown]>([
+    ["NotCanonical", "cc7f", i64],
+    ["NotCanonical", "d0e0", i64],
+    ["NotCanonical", "d3000000007fffffff", i64],
+    ["NotCanonical", "cf8000000000000000", i64],
+    ["UnexpectedType", "c0", i64],
+    ["Truncated", "d3000000007fffff", i64],
+    ["Length", "a161", (reader) => reader.str(2, 3, "s")],
+    ["Length", "93", (reader) => reader.array(0, 2, "a")],
+    ["Length", "c40161", (reader) => reader.bin(2, 3, "b")],
+    ["UnexpectedType", "90", (reader) => reader.str(0, 9, "s")],
+    ["TrailingBytes", "00", (reader) => reader.end("all")],
+  ])("%s of %s says where", (code, hex, read) => {
+    const { code: found, place } = refusal(hex, read);
+    expect(found).toBe(code);
+    // In the middle of a number, it is where the bytes of that number begin.
+    expect(place.offset).toBe(code === "Truncated" ? 2 : 1);
+  });
+
+  // First bytes by the MessagePack specification.
+  it.each([
+    ["00", "an integer"],
+    ["7f", "an integer"],
+    ["80", "a map"],
+    ["8f", "a map"],
+    ["90", "an array"],
+    ["9f", "an array"],
+    ["a0", "a string"],
+    ["bf", "a string"],
+    ["c0", "nil"],
+    ["c1", "an unused tag"],
+    ["c2", "a boolean"],
+    ["c3", "a boolean"],
+    ["c4", "a byte string"],
+    ["c6", "a byte string"],
+    ["c7", "an extension"],
+    ["c9", "an extension"],
+    ["ca", "a float"],
+    ["cb", "a float"],
+    ["cc", "an integer"],
+    ["d3", "an integer"],
+    ["d4", "an extension"],
+    ["d8", "an extension"],
+    ["d9", "a string"],
+    ["db", "a string"],
+    ["dc", "an array"],
+    ["dd", "an array"],
+    ["de", "a map"],
+    ["df", "a map"],
+    ["e0", "an integer"],
+    ["ff", "an integer"],
+  ])("of 0x%s names %s", (tag, what) => {
+    const array = tag.startsWith("9") || tag === "dc" || tag === "dd";
+    const { message } = refusal(tag, array ? i64 : (reader) => reader.array(0, 9, "a"));
+    expect(message).toContain(`found 0x${tag} (${what})`);
+  });
+});
+
 describe("pack", () => {
   it.each([
     1.5,

@@ -60,8 +60,28 @@ describe("encode and decode", () => {
     );
     const missing = () => writeModule({ ...TINY, parameterData: [undefined] }, () => {}, new Map());
     expect(missing).toThrow(
-      expect.objectContaining({ name: "LinkError", code: "MissingParameter" }),
+      expect.objectContaining({
+        name: "LinkError",
+        code: "MissingParameter",
+        place: { name: "parameter 0" },
+      }),
     );
+    const root = toHex(TINY.parameters[0]!.root);
+    const short = new Map([[root, TINY.parameterData[0]!.subarray(1)]]);
+    expect(() => writeModule({ ...TINY, parameterData: [undefined] }, () => {}, short)).toThrow(
+      expect.objectContaining({
+        name: "LinkError",
+        code: "ParameterLength",
+        place: { name: "parameter 0" },
+      }),
+    );
+  });
+
+  it("write without a store what travels apart as absent", () => {
+    const apart = { ...TINY, parameterData: [undefined] };
+    const pieces: Uint8Array[] = [];
+    writeModule(apart, (piece) => void pieces.push(piece));
+    expect(new Uint8Array(Buffer.concat(pieces))).toEqual(encodeModule(apart));
   });
 
   it("link what they carried", () => {

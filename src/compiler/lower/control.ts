@@ -8,6 +8,7 @@ import { integerDtype } from "./dtypes.js";
 import { limitOf, WIDE } from "./profile.js";
 import type { Format, Lowered, Real } from "./real.js";
 import { format, identityAxes } from "./real.js";
+import { RowStacks } from "./rowStacks.js";
 import type { Rule } from "./rule.js";
 import { roundScale } from "./scale.js";
 
@@ -166,9 +167,17 @@ function lowerLoop(ctx: LoweringContext, node: GraphNode, lowerNodes: LowerNodes
   const scanBorders = scans.map(({ inside, name }) =>
     borderOf(ctx, node, name, ctx.shapeOf(name), [name, inside], false),
   );
-  const borders = [...carriedBorders, ...scanBorders];
   const counter: FixedType = { dtype: "i64", shape: [] };
-  const types = [counter, ...borders.map(({ type }) => type)];
+  const given = ctx.constant(tripsName);
+  const rounds = given === undefined ? undefined : constantNumbers(given)[0];
+  const stacks = scans.map(({ name }, k) => new RowStacks(ctx, scanBorders[k]!.type, name, rounds));
+  const carriedTypes = [counter, ...carriedBorders.map(({ type }) => type)];
+  const types = [...carriedTypes, ...stacks.flatMap((stack) => stack.types)];
+  /** What a round carries, by scan. */
+  const stackedOf = (carried: readonly FixedValue[]): readonly FixedValue[][] => {
+    const rest = carried.slice(carriedTypes.length);
+    return stacks.map((stack) => rest.splice(0, stack.types.length));
+  };
 
   const trips = tripsName === "" ? undefined : ctx.widened(scalarOf(ctx, tripsName), "i64");
   const one = builder.scalar("i64", 1n);
@@ -176,11 +185,7 @@ function lowerLoop(ctx: LoweringContext, node: GraphNode, lowerNodes: LowerNodes
   const begin = (): FixedValue[] => [
     builder.scalar("i64", 0n),
     ...initial.map((name, k) => crossing(ctx, node, ctx.get(name), carriedBorders[k]!)),
-    ...scanBorders.map(({ type: { dtype, shape } }) => {
-      const rest = shape.slice(1);
-      const none = builder.constant(dtype, [0, ...rest.map(() => 1)], []);
-      return ctx.expanded(none, [0, ...rest]);
-    }),
+    ...stacks.flatMap((stack) => stack.begin()),
   ];
 
   const run = (): readonly FixedValue[] =>
@@ -197,20 +202,19 @@ function lowerLoop(ctx: LoweringContext, node: GraphNode, lowerNodes: LowerNodes
       const after = left.map((name, k) =>
         crossing(inner, node, inner.get(name), carriedBorders[k]!),
       );
-      const stacks = scans.map(({ inside }, k) => {
+      const stacked = stackedOf(carried);
+      const grown = scans.flatMap(({ inside }, k) => {
         const { type, format: held } = scanBorders[k]!;
         const [, ...shape] = type.shape;
         const border: Border = { type: { dtype: type.dtype, shape }, format: held };
         const row = crossing(inner, node, inner.get(inside), border);
-        const stack = rest[found.length + k]!;
-        const parts = [stack, inner.reshaped(row, [1, ...row.shape])];
-        return builder.op("concat", { count: 2, axis: 0 }, parts, type.dtype, type.shape);
+        return stacks[k]!.push(stacked[k]!, inner.reshaped(row, [1, ...row.shape]), next);
       });
       const tests = [
         ...(trips === undefined ? [] : [builder.op("lt", {}, [next, trips], "bool", [])]),
         ...(goesOn(body) ? [] : [scalarOf(inner, body.outputs[0]!)]),
       ];
-      return { again: all(ctx, tests) ?? always, carried: [next, ...after, ...stacks] };
+      return { again: all(ctx, tests) ?? always, carried: [next, ...after, ...grown] };
     });
 
   const entering = [
@@ -225,8 +229,8 @@ function lowerLoop(ctx: LoweringContext, node: GraphNode, lowerNodes: LowerNodes
     const name = node.outputs[k] ?? "";
     if (name !== "") ctx.define(name, lowered(values[1 + k]!, carriedBorders[k]!));
   });
-  scans.forEach(({ name }, k) =>
-    ctx.define(name, lowered(values[1 + initial.length + k]!, scanBorders[k]!)),
+  stackedOf(values).forEach((rows, k) =>
+    ctx.define(scans[k]!.name, lowered(stacks[k]!.finish(rows), scanBorders[k]!)),
   );
 }
 

@@ -181,6 +181,49 @@ describe("Loop", () => {
     await agrees(counted(true), ["last", "count", "all"], samples);
   });
 
+  it("collects rows at a cost that grows as they do", async () => {
+    const b = new ModelBuilder(17).input("trips", "int64", []).input("x", "float32", [1]);
+    b.node("Loop", ["trips", "", "x"], ["", "rows", "places"], {
+      body: body((c) =>
+        c
+          .input("i", "int64", [])
+          .input("before", "bool", [])
+          .input("v", "float32", [1])
+          .node("Identity", ["before"], ["after"])
+          .node("Identity", ["v"], ["same"])
+          .constant("wide", tensor("int64", [1], [64]))
+          .node("Expand", ["i", "wide"], ["row"])
+          .node("Mul", ["i", "i"], ["place"])
+          .output("after", "bool", [])
+          .output("same", "float32", [1])
+          .output("row", "int64", [64])
+          .output("place", "int64", []),
+      ),
+    });
+    b.output("rows", "int64").output("places", "int64");
+    const model = b.encode();
+    const inputs = (trips: number) => ({ trips: int64(trips), x: reals([1], 1) });
+    const calibration = await calibrate(model, [new Map(Object.entries(inputs(3)))]);
+    const instance = instantiate(compile(model, { calibration }).bytes, {
+      backend: createReferenceBackend(),
+    });
+    const run = (trips: number): bigint => {
+      const result = instance.runSync({
+        inputs: { trips: hostValue(int64(trips)), x: hostValue(reals([1], 1)) },
+      });
+      const { rows, places } = result.outputs!;
+      const counted = Array.from({ length: trips }, (_, i) => BigInt(i));
+      expect(Array.from(places!.integers as BigInt64Array)).toEqual(counted.map((i) => i * i));
+      expect(rows!.shape).toEqual([trips, 64]);
+      expect((rows!.integers as BigInt64Array).every((v, k) => v === counted[k >> 6])).toBe(true);
+      return BigInt(result.receipt.gasUsed);
+    };
+    for (const trips of [1, 31, 32, 33]) run(trips);
+    const [some, many] = [run(1100), run(2200)];
+    expect(Number(many) / Number(some)).toBeLessThan(2.1);
+    instance.dispose();
+  });
+
   it("is written out where it is short", async () => {
     const b = new ModelBuilder(17);
     b.input("x", "float32", [2, 1]);

@@ -122,42 +122,85 @@ function gatherMatrix<S, D>(src: usize, ldSrc: usize, k: i32, rows: i32, dst: us
   }
 }
 
-/** The taps of output positions `first`… as rows of D, `ldDst` apart. */
-function gatherWindows<S, D>(w: Window, image: usize, first: i32, rows: i32, dst: usize, ldDst: usize): void {
+/** The taps of one output position; rows of dense ones, next to each other, at once. */
+function gatherPosition<S, D>(w: Window, image: usize, oy: i32, ox: i32, dense: bool, dst: usize, ldDst: usize): void {
   const channels = w.channels, kernelWidth = w.kernelWidth, pad = w.padValue;
   const pixel = w.pixelBytes, rowBytes = <usize>w.width * pixel;
   const channelBytes = <usize>channels * sizeof<D>();
   const end = image + <usize>w.height * rowBytes;
-  const dense = w.dilationX == 1 && pixel == <usize>channels * sizeof<S>();
-  let oy = first / w.outWidth, ox = first % w.outWidth;
-  for (; rows > 0; --rows, dst += ldDst) {
-    let d = dst;
-    for (let ky = 0; ky < w.kernelHeight; ++ky) {
-      const y = oy * w.strideY - w.padTop + ky * w.dilationY;
-      let x = ox * w.strideX - w.padLeft;
-      if (<u32>y >= <u32>w.height) {
-        fillRun<D>(d, kernelWidth * channels, pad);
-        d += <usize>kernelWidth * channelBytes;
-        continue;
-      }
-      const row = image + <usize>y * rowBytes;
-      if (dense) {
-        const left = min(max(-x, 0), kernelWidth);
-        const right = max(min(w.width - x, kernelWidth), left);
-        fillRun<D>(d, left * channels, pad);
-        const first = row + <usize>(x + left) * pixel;
-        gatherRun<S, D>(first, end, d + <usize>left * channelBytes, (right - left) * channels);
-        fillRun<D>(d + <usize>right * channelBytes, (kernelWidth - right) * channels, pad);
-        d += <usize>kernelWidth * channelBytes;
-        continue;
-      }
-      for (let kx = 0; kx < kernelWidth; ++kx, x += w.dilationX, d += channelBytes) {
-        if (<u32>x < <u32>w.width) widenRun<S, D>(row + <usize>x * pixel, d, channels);
-        else fillRun<D>(d, channels, pad);
-      }
+  let d = dst;
+  for (let ky = 0; ky < w.kernelHeight; ++ky) {
+    const y = oy * w.strideY - w.padTop + ky * w.dilationY;
+    let x = ox * w.strideX - w.padLeft;
+    if (<u32>y >= <u32>w.height) {
+      fillRun<D>(d, kernelWidth * channels, pad);
+      d += <usize>kernelWidth * channelBytes;
+      continue;
     }
-    if (d < dst + ldDst) store<D>(d, 0); // the column that evens k
-    if (++ox == w.outWidth) {
+    const row = image + <usize>y * rowBytes;
+    if (dense) {
+      const left = min(max(-x, 0), kernelWidth);
+      const right = max(min(w.width - x, kernelWidth), left);
+      fillRun<D>(d, left * channels, pad);
+      const first = row + <usize>(x + left) * pixel;
+      gatherRun<S, D>(first, end, d + <usize>left * channelBytes, (right - left) * channels);
+      fillRun<D>(d + <usize>right * channelBytes, (kernelWidth - right) * channels, pad);
+      d += <usize>kernelWidth * channelBytes;
+      continue;
+    }
+    for (let kx = 0; kx < kernelWidth; ++kx, x += w.dilationX, d += channelBytes) {
+      if (<u32>x < <u32>w.width) widenRun<S, D>(row + <usize>x * pixel, d, channels);
+      else fillRun<D>(d, channels, pad);
+    }
+  }
+  if (d < dst + ldDst) store<D>(d, 0); // the column that evens k
+}
+
+/** As `gatherPosition`, of `count` positions whose dense windows lie between the sides of the image. */
+function gatherInside<S, D>(
+  w: Window, image: usize, oy: i32, ox: i32, count: i32, dst: usize, ldDst: usize,
+): void {
+  const lanes: i32 = 16 / sizeof<D>();
+  const n = w.kernelWidth * w.channels;
+  const rowBytes = <usize>w.width * w.pixelBytes, step = <usize>w.strideX * w.pixelBytes;
+  const lastSrc = <usize>(n - lanes) * sizeof<S>(), lastDst = <usize>(n - lanes) * sizeof<D>();
+  const first = image + <usize>(ox * w.strideX - w.padLeft) * w.pixelBytes;
+  let y = oy * w.strideY - w.padTop, run = dst;
+  for (let ky = w.kernelHeight; ky > 0; --ky, y += w.dilationY, run += <usize>n * sizeof<D>()) {
+    const inside = <u32>y < <u32>w.height;
+    let src = first + <usize>y * rowBytes, d = run;
+    for (let i = count; i > 0; --i, src += step, d += ldDst) {
+      if (!inside) {
+        fillRun<D>(d, n, w.padValue);
+        continue;
+      }
+      let p = src;
+      const end = d + lastDst;
+      for (let q = d; q < end; p += <usize>lanes * sizeof<S>(), q += 16) v128.store(q, widen<S, D>(p));
+      v128.store(end, widen<S, D>(src + lastSrc));
+    }
+  }
+  if (run < dst + ldDst) {
+    for (; count > 0; --count, run += ldDst) store<D>(run, 0);
+  }
+}
+
+/** The taps of output positions `first`… as rows of D, `ldDst` apart. */
+function gatherWindows<S, D>(w: Window, image: usize, first: i32, rows: i32, dst: usize, ldDst: usize): void {
+  const dense = w.dilationX == 1 && w.pixelBytes == <usize>w.channels * sizeof<S>();
+  const stride = w.strideX, room = w.width + w.padLeft - w.kernelWidth;
+  const vectors = dense && w.kernelWidth * w.channels >= 16 / <i32>sizeof<D>();
+  // Positions from and before which windows lie between the sides of the image.
+  const from = (w.padLeft + stride - 1) / stride, before = vectors && room >= 0 ? min(room / stride + 1, w.outWidth) : 0;
+  let oy = first / w.outWidth, ox = first % w.outWidth;
+  while (rows > 0) {
+    const inside = ox < from ? 0 : min(before - ox, rows), count = max(inside, 1);
+    if (inside > 0) gatherInside<S, D>(w, image, oy, ox, count, dst, ldDst);
+    else gatherPosition<S, D>(w, image, oy, ox, dense, dst, ldDst);
+    rows -= count;
+    dst += <usize>count * ldDst;
+    ox += count;
+    if (ox == w.outWidth) {
       ox = 0;
       ++oy;
     }
@@ -183,7 +226,7 @@ function blockRows(k: i32): i32 {
 
 /** Columns of a block, so that a strip stays in the first-level cache. */
 function blockCols(rows: i32, n: i32): i32 {
-  return min((n + 7) & ~7, (2048 / rows + 7) & ~7);
+  return min((n + 7) & ~7, (3072 / rows + 7) & ~7);
 }
 
 /** Bytes of scratch that `contract` needs. */

@@ -367,6 +367,25 @@ function rescaleRest<S, T>(e: Epilogue, src: usize, col: i32, c: i32, cols: i32,
   }
 }
 
+const SPREAD: i32 = -1;
+
+/** Columns from `done` on: by the last eight columns, done again, where there are as many. */
+function rescaleLast<S, T>(
+  lift: i32, e: Epilogue, src: usize, ldSrc: usize, rows: i32, col: i32, done: i32, cols: i32, dst: usize, ldDst: usize,
+): void {
+  if (done == cols) return;
+  if (cols < 8) {
+    for (; rows > 0; --rows, src += ldSrc, dst += ldDst) rescaleRest<S, T>(e, src, col, done, cols, dst);
+    return;
+  }
+  const first = cols - 8;
+  src += <usize>first * sizeof<S>();
+  dst += <usize>first * sizeof<T>();
+  if (lift == SPREAD) rescaleSpread<S, T>(e, src, ldSrc, rows, col + first, 8, dst, ldDst);
+  else if (lift > 0) liftedBlock<T>(e, lift, src, ldSrc, rows, col + first, 8, dst, ldDst);
+  else narrowBlock<T>(e, src, ldSrc, rows, col + first, 8, dst, ldDst);
+}
+
 /** How many columns of a row go by eights. */
 @inline
 function vectorColumns<S, T>(e: Epilogue, cols: i32, below: i64, above: i64): i32 {
@@ -391,18 +410,18 @@ function rescaleBlock<S, T>(
   if (sizeof<S>() >= 4 && sizeof<T>() <= 2 && e.spreadHalf != 0 && below >= -0x10000 && above <= 0xffff) {
     const even = cols & ~7;
     rescaleSpread<S, T>(e, src, ldSrc, rows, col, even, dst, ldDst);
-    if (even == cols) return;
-    for (; rows > 0; --rows, src += ldSrc, dst += ldDst) rescaleRest<S, T>(e, src, col, even, cols, dst);
+    rescaleLast<S, T>(SPREAD, e, src, ldSrc, rows, col, even, cols, dst, ldDst);
     return;
   }
   const vectorCols = vectorColumns<S, T>(e, cols, below, above);
-  const room: i32 = sizeof<S>() == 4 ? liftOf(e) : 0;
-  if (sizeof<S>() == 4 && sizeof<T>() <= 2 && vectorCols > 0 && (uniform > 32 || room > 0)) {
-    if (room > 0) liftedBlock<T>(e, room, src, ldSrc, rows, col, vectorCols, dst, ldDst);
-    else narrowBlock<T>(e, src, ldSrc, rows, col, vectorCols, dst, ldDst);
-    if (vectorCols == cols) return;
-    for (; rows > 0; --rows, src += ldSrc, dst += ldDst) rescaleRest<S, T>(e, src, col, vectorCols, cols, dst);
-    return;
+  if (sizeof<S>() == 4 && sizeof<T>() <= 2 && vectorCols > 0) {
+    const lift = liftOf(e);
+    if (lift > 0 || uniform > 32) {
+      if (lift > 0) liftedBlock<T>(e, lift, src, ldSrc, rows, col, vectorCols, dst, ldDst);
+      else narrowBlock<T>(e, src, ldSrc, rows, col, vectorCols, dst, ldDst);
+      rescaleLast<S, T>(lift, e, src, ldSrc, rows, col, vectorCols, cols, dst, ldDst);
+      return;
+    }
   }
   // What is shifted left first leaves at least 32 to shift right, so that high words serve.
   const low = uniform < 32;

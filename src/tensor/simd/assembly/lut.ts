@@ -60,26 +60,47 @@ function interpolate4(x: v128, table: usize, f: i32, mask: v128, up: i32, whole:
   );
 }
 
+/** Address of the entry that x, an i16 at `src`, is in the segment of. */
+@inline
+function entryAt(src: usize, middle: usize, f: i32): usize {
+  return middle + <usize>((<i32>load<i16>(src) >> f) << 2);
+}
+
 /**
  * Four interpolations as `((t0 << f) + (t1 − t0)·r + half) >> shift` in 32 bits. `middle` is the address
  * of the entry for x = 0: x >> f counts from there, and the low f bits of x are those of x + 32768.
+ * Indices are loaded one by one: taking lanes out of a vector keeps the unit busy that shuffles.
  *
  * The terms may wrap, but their sum is a weighted mean, max|t|·2^f + half in magnitude at most. Where
  * that is below 2^31, the sum mod 2^32 is the sum, and shifting it is exact.
  */
 @inline
-function interpolateShort4(x: v128, middle: v128, f: i32, mask: v128, half: v128, shift: i32): v128 {
-  const at = i32x4.add(i32x4.shl(i32x4.shr_s(x, f), 2), middle);
-  // Two addresses at once: taking 32-bit lanes out one by one is slower.
-  const even = i64x2.extract_lane(at, 0), odd = i64x2.extract_lane(at, 1);
-  let p = v128.load64_zero(<usize><u32>even);
-  let q = v128.load64_zero(<usize><u32>odd);
-  p = v128.load64_lane(<usize>(<u64>even >> 32), p, 1);
-  q = v128.load64_lane(<usize>(<u64>odd >> 32), q, 1);
+function interpolateShort4(src: usize, middle: usize, f: i32, mask: v128, half: v128, shift: i32): v128 {
+  let p = v128.load64_zero(entryAt(src, middle, f));
+  let q = v128.load64_zero(entryAt(src + 4, middle, f));
+  p = v128.load64_lane(entryAt(src + 2, middle, f), p, 1);
+  q = v128.load64_lane(entryAt(src + 6, middle, f), q, 1);
   const t0 = lowWords(p, q), step = i32x4.sub(highWords(p, q), t0);
-  const sum = i32x4.add(i32x4.shl(t0, f), i32x4.mul(step, v128.and(x, mask)));
-  return i32x4.shr_s(i32x4.add(sum, half), shift);
+  const r = v128.and(v128.load16x4_s(src), mask);
+  return i32x4.shr_s(i32x4.add(i32x4.add(i32x4.shl(t0, f), i32x4.mul(step, r)), half), shift);
 }
+
+/** Eights by `interpolateShort4`. Called with constants, which take fewer instructions to shift by. */
+@inline
+function interpolateShort<T>(src: usize, last: usize, table: usize, f: i32, shift: i32, dst: usize): void {
+  const middle = table + <usize>(4 << (15 - f));
+  const masks = i32x4.splat((1 << f) - 1), half = i32x4.splat(1 << (shift - 1));
+  for (; src < last; src += 16, dst += 8 * sizeof<T>()) {
+    store8<T>(
+      dst,
+      interpolateShort4(src, middle, f, masks, half, shift),
+      interpolateShort4(src + 8, middle, f, masks, half, shift),
+    );
+  }
+}
+
+/** What the shift is where guard bits are one fewer than `k`, which leaves i16 the most precise entries. */
+const USUAL_SHIFT: i64 = 15;
 
 function interpolate<T>(
   src: usize, n: usize, table: usize, k: i32, guard: i32, short: i32, dst: usize,
@@ -89,16 +110,16 @@ function interpolate<T>(
   const shift = <i64>(f + guard);
   const half = <i64>1 << (shift - 1);
   const end = src + (n << 1), last = src + ((n & ~7) << 1);
-  const masks = i32x4.splat(mask);
   if (short) {
-    const middle = i32x4.splat(<i32>table + (4 << (k - 1))), halves = i32x4.splat(<i32>half);
-    for (; src < last; src += 16, dst += 8 * sizeof<T>()) {
-      const low = interpolateShort4(v128.load16x4_s(src), middle, f, masks, halves, <i32>shift);
-      const high = interpolateShort4(v128.load16x4_s(src, 8), middle, f, masks, halves, <i32>shift);
-      store8<T>(dst, low, high);
-    }
+    const usual = sizeof<T>() <= 2 && shift == USUAL_SHIFT;
+    if (usual && f == 6) interpolateShort<T>(src, last, table, 6, 15, dst);
+    else if (usual && f == 9) interpolateShort<T>(src, last, table, 9, 15, dst);
+    else if (usual && f == 7) interpolateShort<T>(src, last, table, 7, 15, dst);
+    else interpolateShort<T>(src, last, table, f, <i32>shift, dst);
+    dst += ((last - src) >> 1) * sizeof<T>();
+    src = last;
   } else if (guard >= 2) {
-    const whole = i32x4.splat(1 << (32 - guard));
+    const masks = i32x4.splat(mask), whole = i32x4.splat(1 << (32 - guard));
     const up = 32 - f - guard;
     for (; src < last; src += 16, dst += 8 * sizeof<T>()) {
       const low = interpolate4(v128.load16x4_s(src), table, f, masks, up, whole);

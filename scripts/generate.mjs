@@ -1,5 +1,6 @@
 // Writes what the specification says of single instructions from their records:
 //   spec/isa.json               the records as data, for engines in other languages
+//   spec/gas.md                 how well the gas schedule holds for what was measured
 //   spec/instructions/*.md      a page an instruction, and an index
 // `--check` writes nothing and fails when a file is missing, stale or left over.
 import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
@@ -14,6 +15,7 @@ import { GAS_UNITS, gasOf } from "../dist/opcodes/gas.js";
 import { GAS_VERSION, ISA_VERSION, OPS } from "../dist/opcodes/index.js";
 import { operandRulesOf } from "../dist/opcodes/signature.js";
 import { LIMIT_TRAPS, TRAP_DOCS, trapsOf } from "../dist/opcodes/traps.js";
+import { gasPage } from "./gas/page.mjs";
 
 const ROOT = new URL("../", import.meta.url);
 const PAGES = "spec/instructions/";
@@ -32,6 +34,7 @@ const LIMIT_OF = new Map(Object.entries(LIMIT_TRAPS).map(([limit, trap]) => [tra
 /** @type {Map<string, string>} */
 const files = new Map();
 files.set("spec/isa.json", isa());
+files.set("spec/gas.md", gasPage());
 files.set(`${PAGES}README.md`, index());
 for (const [name, record] of instructions) files.set(`${PAGES}${name}.md`, page(name, record));
 
@@ -328,8 +331,8 @@ function gas({ gas: { base, terms } }) {
     typeof r === "bigint"
       ? number(r)
       : `(by \`${r.by}\`: ${Object.entries(r.rates)
-          .map(([dtype, value]) => `${dtype} ${number(value)}`)
-          .join(", ")})`;
+          .map(([dtype, value]) => `${dtype} ${number(value)}, `)
+          .join("")}else ${number(r.otherwise)})`;
   const formula = [number(base), ...terms.map((term) => `${rate(term.rate)} · ${term.per}`)].join(
     " + ",
   );

@@ -339,13 +339,24 @@ def stretched(x, shape):
     return [x["values"][p] for p in positions]
 
 
-def elementwise(meaning):
+def rows(shape):
+    return charged(shape[:-1])
+
+
+def light(dtype, shape):
+    per_element = {"i32": 500, "i64": 750}.get(dtype, 350)
+    return per_element * charged(shape) + 1_000 * rows(shape)
+
+
+def product(dtype, shape):
+    return (3_400 if dtype == "i64" else 450) * charged(shape)
+
+
+def elementwise(meaning, gas=light):
     def run(machine, a, b):
         shape = broadcast(a["shape"], b["shape"])
         y = tensor(a["dtype"], shape, None)
-        size = BYTES[a["dtype"]]
-        operands = charged(a["shape"]) + charged(b["shape"])
-        machine.charge(400_000 + 100 * size * operands + 200 * size * charged(shape))
+        machine.charge(1_500_000 + gas(a["dtype"], shape))
         machine.admit(y)
         low, high = RANGES[a["dtype"]]
         pairs = zip(stretched(a, shape), stretched(b, shape))
@@ -366,7 +377,7 @@ def reshape(machine, x, dims):
     if count(shape) != total:
         raise Trap("ShapeMismatch")
     y = tensor(x["dtype"], shape, x["values"])
-    machine.charge(400_000)
+    machine.charge(1_500_000)
     machine.admit(y)
     return y
 
@@ -374,7 +385,7 @@ def reshape(machine, x, dims):
 BINARY = {
     "add": elementwise(lambda a, b: a + b),
     "sub": elementwise(lambda a, b: a - b),
-    "mul": elementwise(lambda a, b: a * b),
+    "mul": elementwise(lambda a, b: a * b, product),
     "min": elementwise(min),
     "max": elementwise(max),
 }
@@ -434,7 +445,7 @@ class Machine:
         if op == "reshape":
             stack[-1] = reshape(self, stack[-1], *imm)
             return
-        self.charge(50_000)
+        self.charge(100_000)
         if op == "trap":
             raise Trap("Unreachable", imm[0])
         if op == "drop":

@@ -13,6 +13,8 @@ import { CONTRACTION_ROWS } from "../../dist/opcodes/contraction.js";
  * @property {import("../../dist/opcodes/index.js").TensorOpName} op
  * @property {import("../../dist/opcodes/record.js").AnyImmediates} imm
  * @property {readonly Operand[]} operands
+ * @property {boolean} [fresh] whether the second operand is made anew for every execution, so that
+ *   whatever an engine prepares of it is never found prepared
  */
 
 /** Sizes between 10 µs and some milliseconds. */
@@ -28,7 +30,64 @@ export function gasCases() {
     ...reductions(),
     ...movement(),
     ...indexing(),
+    ...small(),
   ];
+}
+
+/** One of each kind so small that only the base counts. */
+function small() {
+  const ints = (/** @type {number[]} */ ...shape) => tensor("i32", shape, 0, 1);
+  /** @type {readonly [GasCase["op"], object, ...Operand[]][]} */
+  const list = [
+    [
+      "matmul",
+      { aBits: 8, bBits: 8, accumulator: "i32" },
+      tensor("i8", [2, 2]),
+      tensor("i8", [2, 2]),
+    ],
+    ["add", {}, ints(4), ints(4)],
+    ["add", {}, ints(4, 1), ints(1, 4)],
+    ["lt", {}, ints(), ints()],
+    ["select", {}, tensor("bool", [4]), ints(4), ints(4)],
+    ["neg", {}, ints(4)],
+    ["cast", { dtype: "i64" }, ints(4)],
+    ["div.floor", {}, ints(4), ints(4)],
+    ["shl", {}, ints(4), ints()],
+    ["sqrt.floor", {}, ints(4)],
+    ["normalize", {}, ints(4)],
+    ["lut", {}, tensor("i8", [4]), tensor("i8", [256])],
+    ["reduce.sum", { axes: [0], dtype: "i64" }, ints(4, 4)],
+    ["reduce.max", { axes: [1] }, ints(4, 4)],
+    ["argmax", { axis: 1 }, ints(4, 4)],
+    ["argsort", { axis: 1 }, ints(4, 4)],
+    ["cumsum", { axis: 1, dtype: "i64" }, ints(4, 4)],
+    ["transpose", { perm: [1, 0] }, ints(4, 4)],
+    ["slice", { starts: [1], ends: [3], steps: [1] }, ints(4)],
+    ["concat", { count: 2, axis: 0 }, ints(4), ints(4)],
+    ["gather", { axis: 0 }, ints(4), ints(2)],
+    ["scatter", { axis: 0 }, ints(4), ints(2), ints(2)],
+    ["scatter.add", { axis: 0 }, ints(4), ints(2), ints(2)],
+    ["pad", { before: [1], after: [1], interior: [0], value: 0n }, ints(4)],
+    ["expand", { dims: [4, 4] }, ints(4)],
+    ["reshape", { dims: [2, 2] }, ints(4)],
+    ["shape", {}, ints(4)],
+    ["iota", { dims: [4] }],
+    ["nonzero", {}, ints(4)],
+  ];
+  const cases = list.map(
+    ([op, imm, ...operands]) => /** @type {GasCase} */ ({ op, imm, operands }),
+  );
+  cases.push(convolution("i8", "i8", [1, 3, 3, 1], [3, 3, 1, 1]));
+  const window = { kernel: [2, 2], strides: [1, 1], dilations: [1, 1], pads: [0, 0, 0, 0] };
+  cases.push({ op: "pool.max", imm: window, operands: [ints(1, 3, 3, 1)] });
+  for (const op of /** @type {const} */ (["resize.nearest", "resize.linear"])) {
+    const factors = { sizes: [4], numerators: [1], denominators: [2], offsets: [0] };
+    const imm = op === "resize.linear" ? { ...factors, dtype: "i64" } : factors;
+    cases.push({ op, imm, operands: [ints(1, 2, 1)] });
+  }
+  const narrow = { dtype: "i8", zeroPoint: 0n, lo: -128n, hi: 127n };
+  cases.push({ op: "rescale", imm: { multiplier: 3, shift: 8, ...narrow }, operands: [ints(4)] });
+  return cases;
 }
 
 /** @type {(dtype: Dtype, shape: readonly number[], lo?: number, hi?: number) => Operand} */
@@ -84,6 +143,16 @@ function contractions() {
     ]) {
       cases.push(product("matmul", a, b, [...batch, m, k], [...batch, k, n]));
     }
+    for (const [m, k, n, ...batch] of [
+      [1, 1024, 1024],
+      [8, 256, 1024],
+      [64, 64, 64, 16],
+      [128, 128, 128],
+    ]) {
+      const made = product("matmul", a, b, [...batch, m, k], [...batch, k, n]);
+      cases.push({ ...made, fresh: true });
+    }
+    cases.push({ ...convolution(a, b, [1, 8, 8, 64], [3, 3, 64, 64]), fresh: true });
     cases.push(product("matmul", a, b, [4096, 4, 4], [4, 4]));
     cases.push(product("matmul", a, b, [1, 256, 8, 8], [64, 1, 8, 8]));
     const shapes = /** @type {const} */ ([
@@ -216,9 +285,25 @@ function rescales() {
         cases.push({ op: "rescale", imm, operands: [tensor(x, [n])] });
       }
     }
-    for (const shift of [1, 31, 62]) {
-      const imm = { multiplier: -3, shift, ...output("i16") };
+    for (const [multiplier, shift] of /** @type {const} */ ([
+      [-3, 1],
+      [-3, 31],
+      [-3, 62],
+      [3, 1],
+      [3, 3],
+      [3, 31],
+      [0x40000001, 30],
+      [0x40000001, 31],
+      [0x40000001, 32],
+      [0x7fffffff, 62],
+    ])) {
+      const imm = { multiplier, shift, ...output("i16") };
       cases.push({ op: "rescale", imm, operands: [tensor(x, [65_536])] });
+    }
+    for (const y of /** @type {const} */ (["i32", "i64"])) {
+      const factors = [tensor("i32", [64]), tensor("i8", [64], 1, 62)];
+      const operands = [tensor(x, [1024, 64]), ...factors];
+      cases.push({ op: "rescale.by", imm: output(y), operands });
     }
     for (const [rows, multiplier, shift] of /** @type {const} */ ([
       [[1024, 64], [64], [64]],
@@ -255,6 +340,10 @@ function rescales() {
   }
   for (const dtype of /** @type {const} */ (["u8", "i8", "i16", "i32"])) {
     const imm = { aMultiplier: 0x12345678, bMultiplier: -0x12345678, shift: 32, ...output("i16") };
+    const wide = { ...imm, ...output("i64") };
+    const alike = [tensor(dtype, [16_384]), tensor(dtype, [16_384])];
+    cases.push({ op: "rescale.add", imm: wide, operands: alike });
+    cases.push({ op: "rescale.add", imm: { ...wide, ...output("i32") }, operands: alike });
     for (const [a, b] of broadcasts()) {
       cases.push({ op: "rescale.add", imm, operands: [tensor(dtype, a), tensor(dtype, b)] });
     }
@@ -307,7 +396,10 @@ function elementwise() {
   ]);
   for (const op of binary) {
     for (const dtype of INTEGER_DTYPES) {
-      const all = dtype === "i16" || dtype === "i64" ? broadcasts() : broadcasts().slice(0, 2);
+      const all =
+        dtype === "u8" || dtype === "i16" || dtype === "i64"
+          ? broadcasts()
+          : broadcasts().slice(0, 2);
       for (const [a, b] of all) {
         const shift = op === "shl" || op === "shr";
         const right = shift ? tensor(dtype, b, 0, 9) : tensor(dtype, b);

@@ -2,13 +2,12 @@
 import { DTYPE_INFO, newArray } from "../../dist/core/dtype.js";
 import { elementCount } from "../../dist/core/shape.js";
 import { chunkRoot } from "../../dist/module/merkle.js";
-import { gasOf, GAS_UNITS } from "../../dist/opcodes/gas.js";
-import { GAS_VERSION, ISA_VERSION, tensorRecordOf } from "../../dist/opcodes/index.js";
+import { gasOf } from "../../dist/opcodes/gas.js";
+import { GAS_VERSION, ISA_VERSION, OPS, tensorRecordOf } from "../../dist/opcodes/index.js";
 import { operandRulesOf, resultDtypesOf } from "../../dist/opcodes/signature.js";
 import { instantiate } from "../../dist/vm/instance.js";
 
 /** @typedef {import("./cases.mjs").GasCase} GasCase */
-/** @typedef {import("../../dist/opcodes/record.js").GasUnit} GasUnit */
 
 const ROUND_MS = 3;
 const MAX_COPIES = 400;
@@ -24,13 +23,21 @@ export function chargeOf({ op, imm, operands }) {
   const dtypes = resultDtypesOf(record, imm, rules, operands);
   const results = shapes.map((shape, i) => ({ dtype: dtypes[i], shape }));
   const charged = { imm, operands, results };
-  const units = Object.fromEntries(
-    Object.entries(GAS_UNITS).map(([unit, { count }]) => {
-      const { terms } = record.gas;
-      return [unit, terms.some(({ per }) => per === unit) ? Number(count(charged)) : 0];
-    }),
-  );
-  return { results, units, gas: Number(gasOf(record.gas, rules, charged)) };
+  return { rules, charged, results, gas: Number(gasOf(record.gas, rules, charged)) };
+}
+
+/**
+ * Gas of what is measured beside the case itself: pushing the operands, reading the results.
+ * @param {GasCase} gasCase
+ */
+export function gasBeside(gasCase) {
+  const { results } = chargeOf(gasCase);
+  const step = Number(OPS.drop.gas.base);
+  const gas =
+    gasCase.operands.length * step + results.length * (2 * step + Number(OPS.reshape.gas.base));
+  if (gasCase.fresh !== true) return gas;
+  const [, second] = gasCase.operands;
+  return gas + chargeOf({ op: "neg", imm: {}, operands: second ? [second] : [] }).gas;
 }
 
 /**
@@ -39,7 +46,7 @@ export function chargeOf({ op, imm, operands }) {
  * @param {import("../../dist/tensor/backend.js").Backend} backend
  */
 export function prepare(gasCase, backend) {
-  const { results, units, gas } = chargeOf(gasCase);
+  const { results } = chargeOf(gasCase);
   const data = gasCase.operands.map((operand, i) => bytesOf(operand, i + 1));
   const parameters = gasCase.operands.map(({ dtype, shape }, i) => ({
     dtype,
@@ -56,8 +63,6 @@ export function prepare(gasCase, backend) {
     return time / copies;
   };
   return {
-    units,
-    gas,
     /** Nanoseconds of one execution. */
     time: nanoseconds,
     warmUp() {
@@ -75,7 +80,10 @@ export function prepare(gasCase, backend) {
 
   function make(/** @type {number} */ n) {
     const once = [
-      ...gasCase.operands.map((_, parameter) => ({ op: "const", imm: { parameter } })),
+      ...gasCase.operands.flatMap((_, parameter) => [
+        { op: "const", imm: { parameter } },
+        ...(gasCase.fresh && parameter === 1 ? [{ op: "neg", imm: {} }] : []),
+      ]),
       { op: gasCase.op, imm: gasCase.imm },
       // An engine may put work off until somebody reads the result: reshaping does, if it has two owners.
       ...results.flatMap((_, i) => [
@@ -103,6 +111,23 @@ export function prepare(gasCase, backend) {
     };
     return instantiate(/** @type {never} */ (module), { backend });
   }
+}
+
+/** What a case is known by in measurements. */
+export function labelOf(/** @type {GasCase} */ { op, imm, operands, fresh }) {
+  const shapes = operands.length > 4 ? operands.slice(0, 1) : operands;
+  const specs = shapes.map(({ dtype, shape }) => `${dtype}[${shape.join()}]`);
+  const list = Object.entries(imm)
+    .filter(
+      ([name]) =>
+        !["lo", "hi", "zeroPoint", "value", "padValue", "accumulator", "aBits", "bBits"].includes(
+          name,
+        ),
+    )
+    .map(
+      ([name, value]) => `${name}=${Array.isArray(value) ? `[${value.join()}]` : String(value)}`,
+    );
+  return [op, ...specs, ...list, ...(fresh ? ["fresh"] : [])].join(" ");
 }
 
 /** Evenly spread values within the operand's interval, from a fixed sequence. */

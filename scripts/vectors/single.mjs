@@ -94,6 +94,8 @@ export function single(
   return file.run(name, clauses, module, inputs, rest);
 }
 
+const STEP = OPS.end.gas.base;
+
 /**
  * Gas and limits of one case: at exactly what it takes, and one below.
  * @param what the dtypes, in names
@@ -105,7 +107,7 @@ export function resources(file, op, what, imm, operands, options = {}) {
   at("gas/exact", { gas: gasUsed }, "#gas", { gasUsed });
   // The last instruction is `end`; the one before is what is measured.
   at("gas/short-of-end", { gas: gasUsed - 1n }, "#gas", { trap: "OutOfGas" });
-  at("gas/short", { gas: gasUsed - 50_001n }, "#gas", { trap: "OutOfGas" });
+  at("gas/short", { gas: gasUsed - STEP - 1n }, "#gas", { trap: "OutOfGas" });
   at("limit/elements", { elements: peaks.elements }, "#traps");
   if (peaks.elements > 1n) {
     at("limit/elements/short", { elements: peaks.elements - 1n }, "#traps", { trap: "ElementLimit" }); // prettier-ignore

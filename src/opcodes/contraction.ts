@@ -3,8 +3,9 @@ import { DTYPE_INFO } from "../core/dtype.js";
 import { Trap } from "../core/errors.js";
 import type { Shape, TensorSpec } from "../core/shape.js";
 import { broadcastShapes, formatShape } from "../core/shape.js";
+import { GAS_SCHEDULE } from "./gasSchedule.js";
 import { broadcastAt } from "./elementwise.js";
-import type { GasFormula, ImmediateConstraint, ImmediateSpec } from "./record.js";
+import type { ImmediateConstraint, ImmediateSpec } from "./record.js";
 import { tensorOp } from "./record.js";
 
 /** Operand pairs and accumulators that contractions are defined on. */
@@ -85,22 +86,6 @@ function checkAccumulator(
       `a sum of ${k} products of ${imm.aBits} by ${imm.bBits} bits can exceed ${imm.accumulator}; use i64 or fewer bits`,
     );
   }
-}
-
-const GAS_BY_A = {
-  by: "a",
-  rates: { u8: 45n, i8: 45n, i16: 45n, i32: 400n },
-} as const;
-
-function contractionGas(per: "matmulMac" | "convMac"): GasFormula {
-  return {
-    base: 1_000_000n,
-    terms: [
-      { rate: GAS_BY_A, per },
-      { rate: 500n, per: "operandElement" },
-      { rate: 1_000n, per: "resultElement" },
-    ],
-  };
 }
 
 /** The greatest dimension of any tensor. */
@@ -204,7 +189,7 @@ export const contraction = {
       { check: "bits", operand: "a", immediate: "aBits" },
       { check: "bits", operand: "b", immediate: "bBits" },
     ],
-    gas: contractionGas("matmulMac"),
+    gas: GAS_SCHEDULE.matmul,
     locality: "tiled",
     traps: ["ShapeMismatch", "AccumulatorBound", "OperandRange"],
     meaning: (_imm, [a, b]) => {
@@ -294,7 +279,7 @@ export const contraction = {
       { check: "bits", operand: "a", immediate: "aBits" },
       { check: "bits", operand: "b", immediate: "bBits" },
     ],
-    gas: contractionGas("convMac"),
+    gas: GAS_SCHEDULE.conv,
     locality: "tiled",
     traps: ["ShapeMismatch", "AccumulatorBound", "OperandRange"],
     meaning: (imm, [a, b], [shape]) => {
@@ -343,13 +328,7 @@ export const contraction = {
     shapeRule: "a and b broadcast",
     shape: (_imm, [a, b]) => [broadcastShapes([a!.shape, b!.shape])],
     checks: [],
-    gas: {
-      base: 400_000n,
-      terms: [
-        { rate: 100n, per: "operandByte" },
-        { rate: 200n, per: "resultByte" },
-      ],
-    },
+    gas: GAS_SCHEDULE.wideProduct,
     locality: "elementwise",
     traps: ["ShapeMismatch"],
     meaning: (_imm, [a, b]) => {

@@ -2,21 +2,9 @@ import type { Dtype } from "../core/dtype.js";
 import { DTYPES, DTYPE_INFO, INTEGER_DTYPES } from "../core/dtype.js";
 import { clampExact, floorDiv, floorSqrt } from "../core/fixedPoint.js";
 import { broadcastShapes } from "../core/shape.js";
+import { GAS_SCHEDULE } from "./gasSchedule.js";
 import type { ExactTensor, GasFormula } from "./record.js";
 import { tensorOp } from "./record.js";
-
-const LIGHT: GasFormula = {
-  base: 400_000n,
-  terms: [
-    { rate: 100n, per: "operandByte" },
-    { rate: 200n, per: "resultByte" },
-  ],
-};
-/** Division and square root: no vector instruction for integers. */
-const HEAVY: GasFormula = {
-  base: 400_000n,
-  terms: [{ rate: 12_000n, per: "resultElement" }],
-};
 
 /** Reads `x` at an index of a shape that `x` broadcasts to. */
 export function broadcastAt(x: ExactTensor): (index: readonly number[]) => bigint {
@@ -50,7 +38,7 @@ function binary(op: Scalar & { meaning: (a: bigint, b: bigint, dtype: Dtype) => 
     shapeRule: "a and b broadcast",
     shape: (_imm, [a, b]) => [broadcastShapes([a!.shape, b!.shape])],
     checks: [],
-    gas: op.gas ?? LIGHT,
+    gas: op.gas ?? GAS_SCHEDULE.light,
     locality: "elementwise",
     traps: ["ShapeMismatch"],
     meaning: (_imm, [a, b]) => {
@@ -83,7 +71,7 @@ function unary(op: Scalar & { meaning: (x: bigint, dtype: Dtype) => bigint }) {
     shapeRule: "the shape of x",
     shape: (_imm, [x]) => [x!.shape],
     checks: [],
-    gas: op.gas ?? LIGHT,
+    gas: op.gas ?? GAS_SCHEDULE.unary,
     locality: "elementwise",
     traps: [],
     meaning: (_imm, [x]) => [(index) => op.meaning(x!.at(index), x!.dtype)],
@@ -110,30 +98,31 @@ export const elementwise = {
   mul: binary({
     code: 0x32,
     doc: "Elementwise `a · b`, saturated to the element type. `mul.wide` gives the exact product.",
+    gas: GAS_SCHEDULE.product,
     meaning: (a, b) => a * b,
   }),
   "div.floor": binary({
     code: 0x33,
     doc: "Elementwise quotient rounded towards −∞, saturated (MIN / −1 gives MAX). `x / 0` gives MAX for positive x, MIN for negative x, 0 for 0.",
-    gas: HEAVY,
+    gas: GAS_SCHEDULE.division,
     meaning: (a, b, dtype) => (b === 0n ? overZero(a, dtype) : floorDiv(a, b)),
   }),
   "div.trunc": binary({
     code: 0x34,
     doc: "Elementwise quotient rounded towards 0, saturated (MIN / −1 gives MAX). `x / 0` gives MAX for positive x, MIN for negative x, 0 for 0.",
-    gas: HEAVY,
+    gas: GAS_SCHEDULE.division,
     meaning: (a, b, dtype) => (b === 0n ? overZero(a, dtype) : a / b),
   }),
   "mod.floor": binary({
     code: 0x35,
     doc: "Elementwise `a − b·⌊a/b⌋`: the remainder has the sign of b. `a mod 0` gives a.",
-    gas: HEAVY,
+    gas: GAS_SCHEDULE.division,
     meaning: (a, b) => (b === 0n ? a : a - b * floorDiv(a, b)),
   }),
   "mod.trunc": binary({
     code: 0x36,
     doc: "Elementwise `a − b·trunc(a/b)`: the remainder has the sign of a. `a mod 0` gives a.",
-    gas: HEAVY,
+    gas: GAS_SCHEDULE.division,
     meaning: (a, b) => (b === 0n ? a : a % b),
   }),
   min: binary({
@@ -169,11 +158,13 @@ export const elementwise = {
   shl: binary({
     code: 0x3c,
     doc: "Elementwise `a · 2^b`, saturated to the element type; counts are clamped to [0, 63] first.",
+    gas: GAS_SCHEDULE.shift,
     meaning: (a, b) => a << shiftCount(b),
   }),
   shr: binary({
     code: 0x3d,
     doc: "Elementwise `⌊a / 2^b⌋`; counts are clamped to [0, 63] first.",
+    gas: GAS_SCHEDULE.shift,
     meaning: (a, b) => a >> shiftCount(b),
   }),
   eq: compare({
@@ -211,7 +202,7 @@ export const elementwise = {
   "sqrt.floor": unary({
     code: 0x45,
     doc: "Elementwise `⌊√x⌋`; 0 for negative x.",
-    gas: HEAVY,
+    gas: GAS_SCHEDULE.squareRoot,
     meaning: (x) => floorSqrt(x),
   }),
   clamp: tensorOp({
@@ -232,7 +223,7 @@ export const elementwise = {
     shapeRule: "the shape of x",
     shape: (_imm, [x]) => [x!.shape],
     checks: [],
-    gas: LIGHT,
+    gas: GAS_SCHEDULE.unary,
     locality: "elementwise",
     traps: [],
     meaning: ({ lo, hi }, [x]) => [(index) => clampExact(x!.at(index), lo, hi)],
@@ -248,7 +239,7 @@ export const elementwise = {
     shapeRule: "the shape of x",
     shape: (_imm, [x]) => [x!.shape],
     checks: [],
-    gas: LIGHT,
+    gas: GAS_SCHEDULE.cast,
     locality: "elementwise",
     traps: [],
     meaning: ({ dtype }, [x]) => [
@@ -269,7 +260,7 @@ export const elementwise = {
     shapeRule: "both results have the shape of x",
     shape: (_imm, [x]) => [x!.shape, x!.shape],
     checks: [],
-    gas: { base: 400_000n, terms: [{ rate: 4_000n, per: "resultElement" }] },
+    gas: GAS_SCHEDULE.normalization,
     locality: "elementwise",
     traps: [],
     meaning: (_imm, [x]) => {
@@ -299,7 +290,7 @@ export const elementwise = {
     shapeRule: "condition, a and b broadcast",
     shape: (_imm, operands) => [broadcastShapes(operands.map((operand) => operand.shape))],
     checks: [],
-    gas: LIGHT,
+    gas: GAS_SCHEDULE.choice,
     locality: "elementwise",
     traps: ["ShapeMismatch"],
     meaning: (_imm, [condition, a, b]) => {

@@ -23,8 +23,34 @@ function elements(shape: Shape): bigint {
   return Number.isSafeInteger(count) ? BigInt(count) : product(shape);
 }
 
-/** Sums that are long enough hide the cost of starting one; short ones are charged as this many more. */
-const START_OF_SUM = 16n;
+function matmulSums({ results: [y] }: Charged): bigint {
+  return product(y!.shape.slice(0, -1)) * roundUp(last(y!.shape, 1), 8);
+}
+
+/** Has kernels of its own, over channels in place of sums. */
+function isDepthwise({ imm, operands: [, b], results: [y] }: Charged): boolean {
+  const groups = imm["groups"] as number;
+  const { shape } = y!;
+  return groups > 1 && last(b!.shape, 2) === 1 && last(shape, 1) === groups && shape.length <= 4;
+}
+
+const positionsOf = ({ results: [y] }: Charged): bigint => product(y!.shape.slice(0, -1));
+
+function convSums(charged: Charged): bigint {
+  if (isDepthwise(charged)) return 0n;
+  const groups = charged.imm["groups"] as number;
+  const outputs = last(charged.results[0]!.shape, 1) / groups;
+  return positionsOf(charged) * roundUp(outputs, 8) * BigInt(groups);
+}
+
+function depthwiseSums(charged: Charged): bigint {
+  if (!isDepthwise(charged)) return 0n;
+  return positionsOf(charged) * roundUp(last(charged.results[0]!.shape, 1), 8);
+}
+
+function poolTaps({ imm, results: [y] }: Charged): bigint {
+  return elements(y!.shape) * (product(imm["kernel"] as readonly number[]) + 4n);
+}
 
 /** What each unit counts. Dimensions of 0 count as 1. */
 export const GAS_UNITS: Readonly<
@@ -46,28 +72,63 @@ export const GAS_UNITS: Readonly<
     doc: "bytes of all results",
     count: ({ results }) => results.reduce((sum, x) => sum + bytes(x), 0n),
   },
-  matmulMac: {
-    doc: "batch · M · (N rounded up to 8) · (K + 16) of a product of […,M,K] by […,K,N]",
-    count: ({ operands: [a], results: [y] }) =>
-      product(y!.shape.slice(0, -1)) *
-      roundUp(last(y!.shape, 1), 8) *
-      (atLeastOne(last(a!.shape, 1)) + START_OF_SUM),
+  resultRow: {
+    doc: "rows of the result: the product of all dimensions but the last",
+    count: ({ results: [y] }) => product(y!.shape.slice(0, -1)),
   },
-  convMac: {
-    doc: "output positions · (O / groups rounded up to 8) · groups · (taps · C / groups + 16); where C / groups is 1 (depthwise; a dimension of 0 is not), output positions · O · (taps + 16)",
-    count: ({ imm, operands: [, b], results: [y] }) => {
-      const groups = BigInt(imm["groups"] as number);
-      const outputs = last(y!.shape, 1);
-      const k = product(b!.shape.slice(0, -1)) + START_OF_SUM;
-      const positions = product(y!.shape.slice(0, -1));
-      if (last(b!.shape, 2) === 1) return positions * atLeastOne(outputs) * k;
-      return positions * roundUp(outputs / Number(groups), 8) * groups * k;
+  steepElement: {
+    doc: "elements of the result where multiplier < 0 or multiplier / 2^shift ≥ 1/2, else 0",
+    count: ({ imm, results: [y] }) => {
+      const multiplier = imm["multiplier"] as number;
+      const half = 2 ** ((imm["shift"] as number) - 1);
+      return multiplier < 0 || multiplier >= half ? elements(y!.shape) : 0n;
     },
   },
-  poolTap: {
-    doc: "elements of the result · (taps of the window + 4)",
-    count: ({ imm, results: [y] }) =>
-      elements(y!.shape) * (product(imm["kernel"] as readonly number[]) + 4n),
+  operand: { doc: "operands", count: ({ operands }) => BigInt(operands.length) },
+  matmulMac: {
+    doc: "matmulSum · K, of a product of […,M,K] by […,K,N]",
+    count: (charged) => matmulSums(charged) * atLeastOne(last(charged.operands[0]!.shape, 1)),
+  },
+  matmulSum: {
+    doc: "batch · M · (N rounded up to 8), of a product of […,M,K] by […,K,N]",
+    count: matmulSums,
+  },
+  matrix: {
+    doc: "matrices of the result: the product of all dimensions but the last two",
+    count: ({ results: [y] }) => product(y!.shape.slice(0, -2)),
+  },
+  convMac: {
+    doc: "convSum · taps · (C / groups)",
+    count: (charged) => convSums(charged) * product(charged.operands[1]!.shape.slice(0, -1)),
+  },
+  convSum: {
+    doc: "output positions · groups · (O / groups rounded up to 8); 0 where the convolution is depthwise",
+    count: convSums,
+  },
+  convGroup: {
+    doc: "output positions · groups where groups > 1; 0 where groups is 1 or the convolution is depthwise",
+    count: (charged) => {
+      const groups = charged.imm["groups"] as number;
+      if (groups === 1 || isDepthwise(charged)) return 0n;
+      return positionsOf(charged) * BigInt(groups);
+    },
+  },
+  depthwiseMac: {
+    doc: "depthwiseSum · taps",
+    count: (charged) => depthwiseSums(charged) * product(charged.operands[1]!.shape.slice(0, -2)),
+  },
+  depthwiseSum: {
+    doc: "output positions · (O rounded up to 8) where the convolution is depthwise: groups > 1, C / groups = 1, O = groups and at most two spatial axes; else 0",
+    count: depthwiseSums,
+  },
+  image: {
+    doc: "images of the result: its first dimension",
+    count: ({ results: [y] }) => atLeastOne(y!.shape[0]!),
+  },
+  poolTap: { doc: "elements of the result · (taps of the window + 4)", count: poolTaps },
+  volumeTap: {
+    doc: "poolTap where x has three spatial axes, else 0",
+    count: (charged) => (charged.results[0]!.shape.length === 5 ? poolTaps(charged) : 0n),
   },
   resizeTap: {
     doc: "elements of the result · 2^(spatial axes)",
@@ -106,5 +167,5 @@ function rateOf(rate: GasRate, rules: readonly OperandRule[], { imm, operands }:
   if (typeof rate === "bigint") return rate;
   const index = rules.findIndex((rule) => rule.name === rate.by);
   const dtype = index >= 0 ? operands[index]!.dtype : (imm[rate.by] as Dtype);
-  return rate.rates[dtype] ?? 0n;
+  return rate.rates[dtype] ?? rate.otherwise;
 }

@@ -11,8 +11,7 @@ import { rescale } from "./rescale.js";
 
 /** Version of the instruction set: what a module states and a receipt repeats. */
 export const ISA_VERSION = 1;
-/** Version of the gas schedule. */
-export const GAS_VERSION = 1;
+export { GAS_VERSION } from "./gasSchedule.js";
 
 export const TENSOR_OPS = {
   ...contraction,

@@ -2,14 +2,12 @@ import { DTYPES, INTEGER_DTYPES } from "../core/dtype.js";
 import type { Dtype } from "../core/dtype.js";
 import { Trap } from "../core/errors.js";
 import { elementCount, formatShape } from "../core/shape.js";
+import { GAS_SCHEDULE } from "./gasSchedule.js";
 import { forEachIndex, resultDim } from "./contraction.js";
-import type { ExactTensor } from "./record.js";
+import type { ExactTensor, GasFormula } from "./record.js";
 import { tensorOp } from "./record.js";
 
 const SCATTERED = "`y[…, i, …]` starts as `x[…, i, …]`";
-
-/** Adding, multiplying and comparing go through wide accumulators at random places. */
-const COMBINE = 15_000n;
 
 /** `meaning` combines an element of x with the updates that its index names, in order. */
 function scatter(op: {
@@ -17,7 +15,7 @@ function scatter(op: {
   doc: string;
   dtypes: readonly Dtype[];
   /** Gas of an element of the operands. */
-  rate: bigint;
+  gas: GasFormula;
   meaning: (x: bigint, updates: readonly bigint[]) => bigint;
 }) {
   return tensorOp({
@@ -45,13 +43,7 @@ function scatter(op: {
       return [x!.shape];
     },
     checks: [{ check: "index", operand: "indices", axis: "axis", of: "x" }],
-    gas: {
-      base: 400_000n,
-      terms: [
-        { rate: op.rate, per: "operandElement" },
-        { rate: 100n, per: "operandByte" },
-      ],
-    },
+    gas: op.gas,
     locality: "whole",
     traps: ["ShapeMismatch", "IndexOutOfRange"],
     meaning: ({ axis }, [x, indices, updates]) => {
@@ -86,35 +78,35 @@ export const indexing = {
     code: 0x6b,
     doc: `Replaces slices of x along an axis by index: ${SCATTERED} and becomes \`updates[…, k, …]\` where \`indices[k]\` is i; the greatest such k wins.`,
     dtypes: DTYPES,
-    rate: 3_000n,
+    gas: GAS_SCHEDULE.replacement,
     meaning: (x, updates) => updates[updates.length - 1] ?? x,
   }),
   "scatter.add": scatter({
     code: 0x6c,
     doc: `Adds to slices of x along an axis by index: ${SCATTERED}, and every \`updates[…, k, …]\` where \`indices[k]\` is i is added; exact, saturated once.`,
     dtypes: INTEGER_DTYPES,
-    rate: COMBINE,
+    gas: GAS_SCHEDULE.combination,
     meaning: (x, updates) => updates.reduce((acc, update) => acc + update, x),
   }),
   "scatter.mul": scatter({
     code: 0x6d,
     doc: `Multiplies slices of x along an axis by index: ${SCATTERED}, and is multiplied by every \`updates[…, k, …]\` where \`indices[k]\` is i; exact, saturated once.`,
     dtypes: INTEGER_DTYPES,
-    rate: COMBINE,
+    gas: GAS_SCHEDULE.combinedProduct,
     meaning: (x, updates) => updates.reduce((acc, update) => acc * update, x),
   }),
   "scatter.max": scatter({
     code: 0x6e,
     doc: `Raises slices of x along an axis by index: the greatest of \`x[…, i, …]\` and every \`updates[…, k, …]\` where \`indices[k]\` is i.`,
     dtypes: DTYPES,
-    rate: COMBINE,
+    gas: GAS_SCHEDULE.combination,
     meaning: (x, updates) => updates.reduce((acc, update) => (update > acc ? update : acc), x),
   }),
   "scatter.min": scatter({
     code: 0x6f,
     doc: `Lowers slices of x along an axis by index: the least of \`x[…, i, …]\` and every \`updates[…, k, …]\` where \`indices[k]\` is i.`,
     dtypes: DTYPES,
-    rate: COMBINE,
+    gas: GAS_SCHEDULE.combination,
     meaning: (x, updates) => updates.reduce((acc, update) => (update < acc ? update : acc), x),
   }),
   argsort: tensorOp({
@@ -128,7 +120,7 @@ export const indexing = {
     shapeRule: "that of x",
     shape: (_imm, [x]) => [x!.shape],
     checks: [],
-    gas: { base: 400_000n, terms: [{ rate: 6_000n, per: "sortStep" }] },
+    gas: GAS_SCHEDULE.sort,
     locality: "tiled",
     traps: [],
     meaning: ({ axis }, [x]) => [
@@ -155,13 +147,7 @@ export const indexing = {
     shape: (_imm, [x]) => [[resultDim(elementCount(x!.shape))]],
     valueShape: (_imm, [x]) => [[nonZeroIndices(x!).length]],
     checks: [],
-    gas: {
-      base: 400_000n,
-      terms: [
-        { rate: 2_000n, per: "operandElement" },
-        { rate: 50n, per: "operandByte" },
-      ],
-    },
+    gas: GAS_SCHEDULE.search,
     locality: "whole",
     traps: ["ShapeMismatch"],
     meaning: (_imm, [x]) => {

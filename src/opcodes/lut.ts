@@ -1,6 +1,7 @@
 import { DTYPES, INTEGER_DTYPES } from "../core/dtype.js";
 import { Trap } from "../core/errors.js";
 import { rescaleExact } from "../core/fixedPoint.js";
+import { GAS_SCHEDULE } from "./gasSchedule.js";
 import { tensorOp } from "./record.js";
 
 export const lut = {
@@ -27,7 +28,7 @@ export const lut = {
       return [x!.shape];
     },
     checks: [],
-    gas: { base: 400_000n, terms: [{ rate: 1_000n, per: "resultElement" }] },
+    gas: GAS_SCHEDULE.lut,
     locality: "elementwise",
     traps: ["ShapeMismatch"],
     meaning: (_imm, [x, table]) => {
@@ -62,7 +63,7 @@ export const lut = {
       return [x!.shape];
     },
     checks: [],
-    gas: { base: 400_000n, terms: [{ rate: 1_500n, per: "resultElement" }] },
+    gas: GAS_SCHEDULE.interpolation,
     locality: "elementwise",
     traps: ["ShapeMismatch"],
     meaning: ({ segmentsLog2, guardBits }, [x, table]) => {

@@ -1,10 +1,10 @@
 import { DTYPES } from "../core/dtype.js";
 import { MAX_RANK } from "../core/shape.js";
 import type { TrapCode } from "../core/errors.js";
-import type { GasFormula, Immediates } from "./record.js";
+import { GAS_SCHEDULE } from "./gasSchedule.js";
+import type { Immediates } from "./record.js";
 import { machineOp } from "./record.js";
 
-const STEP: GasFormula = { base: 50_000n, terms: [] };
 const LABEL = {
   label: { kind: "label", doc: "how many enclosing blocks to leave out, 0 is the innermost" },
 } as const;
@@ -20,7 +20,15 @@ function control<const I extends Immediates>(
   doc: string,
   traps: readonly TrapCode[] = [],
 ) {
-  return machineOp({ code, class: "control", doc, immediates, effect, gas: STEP, traps });
+  return machineOp({
+    code,
+    class: "control",
+    doc,
+    immediates,
+    effect,
+    gas: GAS_SCHEDULE.step,
+    traps,
+  });
 }
 
 /** Traps of what may leave the function of the entry, whose results must fit the ports. */
@@ -37,7 +45,7 @@ export const machine = {
       detail: { kind: "uint", min: 0, max: 65_535, doc: "a number that the receipt reports" },
     },
     effect: "any → any; what follows is unreachable",
-    gas: STEP,
+    gas: GAS_SCHEDULE.step,
     traps: ["Unreachable"],
   }),
   block: control(
@@ -93,7 +101,7 @@ export const machine = {
     doc: "Calls a function of the same part of the module.",
     immediates: { function: { kind: "function", doc: "index of the function" } },
     effect: "params of the function → results of the function",
-    gas: { base: 300_000n, terms: [] },
+    gas: GAS_SCHEDULE.call,
     traps: ["StackLimit", "CallDepth"],
   }),
   drop: control(0x0a, {}, "x → (nothing)", "Discards a value."),
@@ -113,7 +121,7 @@ export const machine = {
     doc: "Pushes a parameter of the module.",
     immediates: { parameter: { kind: "parameter", doc: "index of the parameter" } },
     effect: "→ x",
-    gas: STEP,
+    gas: GAS_SCHEDULE.step,
     traps: PUSHES,
   }),
   scalar: machineOp({
@@ -125,7 +133,7 @@ export const machine = {
       value: { kind: "i64", doc: "its value, in the dtype" },
     },
     effect: "→ x of rank 0",
-    gas: STEP,
+    gas: GAS_SCHEDULE.step,
     traps: PUSHES,
   }),
   random: machineOp({
@@ -147,7 +155,7 @@ export const machine = {
       },
     },
     effect: "i64 scalar → x",
-    gas: { base: 2_000_000n, terms: [{ rate: 40_000n, per: "resultByte" }] },
+    gas: GAS_SCHEDULE.random,
     traps: ["ElementLimit", "MemoryLimit"],
   }),
 } as const;

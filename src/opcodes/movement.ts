@@ -3,9 +3,9 @@ import { Trap } from "../core/errors.js";
 import { floorDiv } from "../core/fixedPoint.js";
 import type { Shape } from "../core/shape.js";
 import { MAX_RANK, broadcastShapes, elementCount, formatShape, stridesOf } from "../core/shape.js";
+import { GAS_SCHEDULE } from "./gasSchedule.js";
 import { MAX_DIM, resultDim } from "./contraction.js";
 import { broadcastAt } from "./elementwise.js";
-import type { GasFormula } from "./record.js";
 import { tensorOp } from "./record.js";
 
 /** An entry of `reshape` that is inferred so that the number of elements stays. */
@@ -14,16 +14,6 @@ export const INFER = -1;
 export const FROM_OPERAND = -2;
 /** The entry of `reshape` that copies dimension `axis` of the operand. */
 export const copyAxis = (axis: number): number => -3 - axis;
-
-const FREE: GasFormula = { base: 400_000n, terms: [] };
-const MOVE: GasFormula = {
-  base: 400_000n,
-  terms: [
-    { rate: 500n, per: "resultElement" },
-    { rate: 100n, per: "resultByte" },
-    { rate: 50n, per: "operandByte" },
-  ],
-};
 
 /** Replaces entries taken from the shape operand. */
 function takeDims(dims: readonly number[], operand: readonly bigint[]): number[] {
@@ -158,7 +148,7 @@ export const movement = {
       return [dims];
     },
     checks: [],
-    gas: FREE,
+    gas: GAS_SCHEDULE.view,
     locality: "whole",
     traps: ["ShapeMismatch"],
     meaning: (_imm, [x], [shape]) => {
@@ -183,7 +173,7 @@ export const movement = {
     shapeRule: "y.shape[i] = x.shape[perm[i]]",
     shape: ({ perm }, [x]) => [perm.map((axis) => x!.shape[axis]!)],
     checks: [],
-    gas: MOVE,
+    gas: GAS_SCHEDULE.transposition,
     locality: "tiled",
     traps: [],
     meaning: ({ perm }, [x]) => [
@@ -235,7 +225,7 @@ export const movement = {
       x!.shape.map((dim, axis) => sliceAxis(dim, starts[axis]!, ends[axis]!, steps[axis]!).length),
     ],
     checks: [],
-    gas: MOVE,
+    gas: GAS_SCHEDULE.move,
     locality: "tiled",
     traps: [],
     meaning: ({ starts, ends, steps }, [x]) => {
@@ -273,7 +263,7 @@ export const movement = {
       return [first.map((dim, i) => (i === axis ? resultDim(sum) : dim))];
     },
     checks: [],
-    gas: MOVE,
+    gas: GAS_SCHEDULE.concatenation,
     locality: "tiled",
     traps: ["ShapeMismatch"],
     meaning: ({ axis }, operands) => [
@@ -303,7 +293,7 @@ export const movement = {
       [...x!.shape.slice(0, axis), ...indices!.shape, ...x!.shape.slice(axis + 1)],
     ],
     checks: [{ check: "index", operand: "indices", axis: "axis", of: "x" }],
-    gas: MOVE,
+    gas: GAS_SCHEDULE.gathering,
     locality: "tiled",
     traps: ["IndexOutOfRange"],
     meaning: ({ axis }, [x, indices]) => {
@@ -360,7 +350,7 @@ export const movement = {
       ),
     ],
     checks: [],
-    gas: MOVE,
+    gas: GAS_SCHEDULE.move,
     locality: "tiled",
     traps: ["ShapeMismatch"],
     meaning: ({ before, interior, value }, [x]) => [
@@ -385,7 +375,7 @@ export const movement = {
     shapeRule: "the shape of x broadcast with dims",
     shape: ({ dims }, [x], operand) => [broadcastShapes([x!.shape, takeDims(dims, operand)])],
     checks: [],
-    gas: MOVE,
+    gas: GAS_SCHEDULE.move,
     locality: "tiled",
     traps: ["ShapeMismatch"],
     meaning: (_imm, [x]) => [broadcastAt(x!)],
@@ -401,7 +391,7 @@ export const movement = {
     shapeRule: "[N, sizes…, C]; no spatial axis of x is empty",
     shape: (imm, [x]) => [resizedShape(imm, x!.shape)],
     checks: [],
-    gas: MOVE,
+    gas: GAS_SCHEDULE.nearest,
     locality: "tiled",
     traps: ["ShapeMismatch"],
     meaning: (imm, [x]) => [
@@ -429,7 +419,7 @@ export const movement = {
     shapeRule: "[N, sizes…, C]; no spatial axis of x is empty",
     shape: (imm, [x]) => [resizedShape(imm, x!.shape)],
     checks: [],
-    gas: { base: 400_000n, terms: [{ rate: 4_000n, per: "resizeTap" }] },
+    gas: GAS_SCHEDULE.linear,
     locality: "tiled",
     traps: ["ShapeMismatch"],
     meaning: (imm, [x]) => {
@@ -459,7 +449,7 @@ export const movement = {
     shapeRule: "[rank(x)]",
     shape: (_imm, [x]) => [[x!.shape.length]],
     checks: [],
-    gas: FREE,
+    gas: GAS_SCHEDULE.view,
     locality: "whole",
     traps: [],
     meaning: (_imm, [x]) => [(index) => BigInt(x!.shape[index[0]!]!)],
@@ -480,7 +470,7 @@ export const movement = {
     shapeRule: "[length]",
     shape: ({ dims }, _operands, operand) => [takeDims(dims, operand)],
     checks: [],
-    gas: MOVE,
+    gas: GAS_SCHEDULE.move,
     locality: "tiled",
     traps: ["ShapeMismatch"],
     meaning: () => [(index) => BigInt(index[0]!)],

@@ -154,15 +154,32 @@ export type GasUnit =
   | "resultElement"
   | "operandByte"
   | "resultByte"
+  | "operand"
+  | "steepElement"
+  | "resultRow"
   | "matmulMac"
+  | "matmulSum"
+  | "matrix"
   | "convMac"
+  | "convSum"
+  | "convGroup"
+  | "depthwiseMac"
+  | "depthwiseSum"
+  | "image"
   | "poolTap"
+  | "volumeTap"
   | "resizeTap"
   | "sortStep";
 
-/** A rate, or rates by the dtype of an operand or immediate. */
+/** A rate, or rates by the dtype of an operand or of a dtype immediate. */
 export type GasRate =
-  bigint | { readonly by: string; readonly rates: Readonly<Partial<Record<Dtype, bigint>>> };
+  | bigint
+  | {
+      readonly by: string;
+      readonly rates: Readonly<Partial<Record<Dtype, bigint>>>;
+      /** For any dtype that `rates` does not name. */
+      readonly otherwise: bigint;
+    };
 
 /** `base + Σ rate · units`. One unit of gas is about a picosecond of the reference machine. */
 export interface GasFormula {

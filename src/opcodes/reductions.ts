@@ -2,17 +2,11 @@ import type { Dtype } from "../core/dtype.js";
 import { DTYPES, DTYPE_INFO, INTEGER_DTYPES } from "../core/dtype.js";
 import { Trap } from "../core/errors.js";
 import type { Shape } from "../core/shape.js";
+import { GAS_SCHEDULE } from "./gasSchedule.js";
 import { forEachIndex, windowedLength, windowImmediates } from "./contraction.js";
 import type { ExactTensor, GasFormula, ResultRule } from "./record.js";
 import { tensorOp } from "./record.js";
 
-const GAS: GasFormula = {
-  base: 400_000n,
-  terms: [
-    { rate: 800n, per: "operandElement" },
-    { rate: 1_000n, per: "resultElement" },
-  ],
-};
 const SUM_DTYPES = ["i32", "i64"] as const;
 
 /** The elements of x that reduce into the result at `index`. */
@@ -50,7 +44,7 @@ function reduction(op: {
     shapeRule: "the shape of x with 1 in place of the reduced axes",
     shape: ({ axes }, [x]) => [x!.shape.map((dim, axis) => (axes.includes(axis) ? 1 : dim))],
     checks: [],
-    gas: GAS,
+    gas: GAS_SCHEDULE.extreme,
     locality: "tiled",
     traps: [],
     meaning: ({ axes }, [x]) => [
@@ -67,6 +61,7 @@ function reduction(op: {
 function accumulation(op: {
   code: number;
   doc: string;
+  gas: GasFormula;
   initial: bigint;
   meaning: (acc: bigint, x: bigint) => bigint;
 }) {
@@ -84,7 +79,7 @@ function accumulation(op: {
     shapeRule: "the shape of x with 1 in place of the reduced axes",
     shape: ({ axes }, [x]) => [x!.shape.map((dim, axis) => (axes.includes(axis) ? 1 : dim))],
     checks: [],
-    gas: GAS,
+    gas: op.gas,
     locality: "tiled",
     traps: [],
     meaning: ({ axes }, [x]) => [
@@ -118,7 +113,7 @@ function arg(op: {
       return [x!.shape.map((dim, i) => (i === axis ? 1 : dim))];
     },
     checks: [],
-    gas: GAS,
+    gas: GAS_SCHEDULE.position,
     locality: "tiled",
     traps: ["ShapeMismatch"],
     meaning: ({ axis }, [x]) => [
@@ -153,13 +148,7 @@ const cumulative = tensorOp({
   shapeRule: "that of x",
   shape: (_imm, [x]) => [x!.shape],
   checks: [],
-  gas: {
-    base: 400_000n,
-    terms: [
-      { rate: 2_000n, per: "operandElement" },
-      { rate: 1_000n, per: "resultElement" },
-    ],
-  },
+  gas: GAS_SCHEDULE.runningSum,
   locality: "tiled",
   traps: [],
   meaning: ({ axis }, [x]) => [
@@ -228,6 +217,7 @@ function windowed(imm: Window, x: ExactTensor, index: readonly number[]): bigint
 function pool<const I extends typeof WINDOW>(op: {
   code: number;
   doc: string;
+  gas: GasFormula;
   immediates: I;
   result: ResultRule["dtype"];
   meaning: (values: readonly bigint[], dtype: Dtype) => bigint;
@@ -243,13 +233,7 @@ function pool<const I extends typeof WINDOW>(op: {
     shapeRule: WINDOW_SHAPE,
     shape: (imm, [x]) => [windowShape(imm as unknown as Window, x!.shape)],
     checks: [],
-    gas: {
-      base: 400_000n,
-      terms: [
-        { rate: 300n, per: "poolTap" },
-        { rate: 500n, per: "operandElement" },
-      ],
-    },
+    gas: op.gas,
     locality: "tiled",
     traps: ["ShapeMismatch"],
     meaning: (imm, [x]) => [
@@ -262,12 +246,14 @@ export const reductions = {
   "reduce.sum": accumulation({
     code: 0x50,
     doc: "Exact sum over axes, saturated once. An empty sum is 0.",
+    gas: GAS_SCHEDULE.sum,
     initial: 0n,
     meaning: (acc, x) => acc + x,
   }),
   "reduce.prod": accumulation({
     code: 0x51,
     doc: "Exact product over axes, saturated once. An empty product is 1.",
+    gas: GAS_SCHEDULE.multiplication,
     initial: 1n,
     meaning: (acc, x) => acc * x,
   }),
@@ -299,6 +285,7 @@ export const reductions = {
   "pool.max": pool({
     code: 0x58,
     doc: "Maximum over sliding windows of an N,spatial…,C tensor. Padding does not take part; a window of padding alone gives the least value of the dtype.",
+    gas: GAS_SCHEDULE.greatestPool,
     immediates: WINDOW,
     result: { of: "x" },
     meaning: (values, dtype) =>
@@ -307,6 +294,7 @@ export const reductions = {
   "pool.sum": pool({
     code: 0x59,
     doc: "Exact sum over sliding windows of an N,spatial…,C tensor, saturated once. Padding counts as 0. An average is a `rescale` of it.",
+    gas: GAS_SCHEDULE.sumPool,
     immediates: {
       ...WINDOW,
       dtype: { kind: "dtype", among: SUM_DTYPES, doc: "dtype of the result" },

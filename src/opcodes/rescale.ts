@@ -2,8 +2,9 @@ import { INTEGER_DTYPES } from "../core/dtype.js";
 import { clampExact, rescaleExact } from "../core/fixedPoint.js";
 import { Trap } from "../core/errors.js";
 import { broadcastShapes, formatShape, sameShape } from "../core/shape.js";
+import { GAS_SCHEDULE } from "./gasSchedule.js";
 import { broadcastAt } from "./elementwise.js";
-import type { GasFormula, ImmediateConstraint } from "./record.js";
+import type { ImmediateConstraint } from "./record.js";
 import { tensorOp } from "./record.js";
 
 const INT32 = { min: -0x80000000, max: 0x7fffffff } as const;
@@ -20,17 +21,6 @@ const OUTPUT_CONSTRAINTS: readonly ImmediateConstraint[] = [
   { rule: "inDtype", immediate: "lo", dtype: { immediate: "dtype" } },
   { rule: "inDtype", immediate: "hi", dtype: { immediate: "dtype" } },
 ];
-const GAS: GasFormula = {
-  base: 400_000n,
-  terms: [
-    {
-      rate: { by: "x", rates: { u8: 600n, i8: 600n, i16: 600n, i32: 600n, i64: 1_500n } },
-      per: "resultElement",
-    },
-    { rate: 200n, per: "resultByte" },
-  ],
-};
-
 export const rescale = {
   rescale: tensorOp({
     code: 0x28,
@@ -47,7 +37,7 @@ export const rescale = {
     shapeRule: "the shape of x",
     shape: (_imm, [x]) => [x!.shape],
     checks: [],
-    gas: GAS,
+    gas: GAS_SCHEDULE.rescale,
     locality: "elementwise",
     traps: [],
     meaning: ({ multiplier, shift, zeroPoint, lo, hi }, [x]) => [
@@ -79,7 +69,7 @@ export const rescale = {
       return [x!.shape];
     },
     checks: [{ check: "interval", operand: "shift", lo: 1n, hi: 62n }],
-    gas: GAS,
+    gas: GAS_SCHEDULE.rescaleBy,
     locality: "elementwise",
     traps: ["ShapeMismatch", "OperandRange"],
     meaning: ({ zeroPoint, lo, hi }, [x, multiplier, shift]) => {
@@ -110,13 +100,7 @@ export const rescale = {
     shapeRule: "a and b broadcast",
     shape: (_imm, [a, b]) => [broadcastShapes([a!.shape, b!.shape])],
     checks: [],
-    gas: {
-      base: 400_000n,
-      terms: [
-        { rate: 1_200n, per: "resultElement" },
-        { rate: 100n, per: "operandByte" },
-      ],
-    },
+    gas: GAS_SCHEDULE.rescaleAdd,
     locality: "elementwise",
     traps: ["ShapeMismatch"],
     meaning: ({ aMultiplier, bMultiplier, shift, zeroPoint, lo, hi }, [a, b]) => {

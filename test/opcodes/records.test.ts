@@ -77,8 +77,11 @@ describe("records", () => {
     for (const { per, rate } of record.gas.terms) {
       expect(GAS_UNITS[per].doc).not.toBe("");
       if (typeof rate === "object") {
-        const by = record.operands.find(({ name }) => name === rate.by)!;
-        expect(Object.keys(rate.rates).sort()).toEqual([...(by.dtype as readonly string[])].sort());
+        const by = record.operands.find(({ name }) => name === rate.by)?.dtype;
+        const immediate = record.immediates[rate.by];
+        const among = by ?? (immediate?.kind === "dtype" ? immediate.among : []);
+        expect(among).toEqual(expect.arrayContaining(Object.keys(rate.rates)));
+        expect(among).not.toEqual([]);
       }
     }
   });
@@ -430,6 +433,7 @@ describe("windows", () => {
 });
 
 describe("gas", () => {
+  const BASE = 1_500_000n;
   const gas = (
     op: TensorOpName,
     imm: AnyImmediates,
@@ -442,8 +446,8 @@ describe("gas", () => {
     return gasOf(formula, rules, { imm, operands: specs(operands), results: specs(results) });
   };
 
-  it("counts macs in columns of eight and charges the start of each sum", () => {
-    // 3 · 2 rows, 9 columns → 16, K 5 + 16: 2,016 macs · 45; elements 3·2·5 + 5·9 = 75, 3·2·9 = 54
+  it("counts macs and sums in columns of eight", () => {
+    // 3 · 2 rows, 9 columns → 16: 96 sums of 5; 3 matrices; elements 3·2·5 + 5·9 = 75
     expect(
       gas(
         "matmul",
@@ -454,8 +458,8 @@ describe("gas", () => {
         ],
         [[3, 2, 9]],
       ),
-    ).toBe(1_000_000n + 45n * 2016n + 500n * 75n + 1000n * 54n);
-    // 4 positions, 2 groups of 3 → 8 outputs, 3 taps · 2 + 16 = 22
+    ).toBe(BASE + 50n * 480n + 800n * 96n + 75_000n * 3n + 600n * 75n);
+    // 4 positions, 2 groups of 3 → 8 outputs: 64 sums of 3 · 2; elements 16 + 36
     expect(
       gas(
         "conv",
@@ -466,8 +470,8 @@ describe("gas", () => {
         ],
         [[1, 4, 6]],
       ),
-    ).toBe(1_000_000n + 45n * 4n * 16n * 22n + 500n * 52n + 1000n * 24n);
-    // depthwise: 4 positions, 6 channels, 3 + 16
+    ).toBe(BASE + 60n * 384n + 1_900n * 64n + 16_000n * 8n + 120_000n + 500n * 52n);
+    // depthwise: 4 positions, 6 → 8 channels: 32 sums of 3; elements 24 + 18
     expect(
       gas(
         "conv",
@@ -478,18 +482,18 @@ describe("gas", () => {
         ],
         [[1, 4, 6]],
       ),
-    ).toBe(1_000_000n + 45n * 4n * 6n * 19n + 500n * 42n + 1000n * 24n);
+    ).toBe(BASE + 80n * 96n + 800n * 32n + 120_000n + 500n * 42n);
   });
 
   it("counts dimensions of 0 as 1", () => {
-    expect(gas("add", {}, [[0], [0]], [[0]])).toBe(400_000n + 100n * 4n + 200n * 2n);
+    expect(gas("add", {}, [[0], [0]], [[0]])).toBe(BASE + 350n + 1_000n);
   });
 
   it("is exact where doubles are not", () => {
     const side = 0x7fffffff;
     const cube = BigInt(side) ** 3n;
     expect(gas("expand", {}, [[1]], [[side, side, side]])).toBe(
-      400_000n + 500n * cube + 100n * 2n * cube + 50n * 2n,
+      BASE + 300n * cube + 150n * 2n * cube,
     );
   });
 });

@@ -79,14 +79,15 @@ describe("aggregation", () => {
     const result = instance.aggregate(runs);
     expect(valuesOf(result)).toEqual([10, 20]);
     // local.get, local.get, argmax, gather, reshape, end over y [2,2], votes [2], total
-    const argmax = 400_000n + 2n * 800n + 1_000n;
-    const gather = 400_000n + 2n * 500n + 8n * 100n + 50n * (16n + 4n);
+    const BASE = 1_500_000n;
+    const argmax = BASE + 2n * 2_500n + 2_000n;
+    const gather = BASE + 2n * 1_000n + 5n * 200n;
     expect(result.receipt).toMatchObject({
       part: "aggregation",
       entry: "main",
       status: "finished",
       moduleId: instance.moduleId,
-      gasUsed: (3n * 50_000n + argmax + gather + 400_000n).toString(),
+      gasUsed: (3n * 100_000n + argmax + gather + BASE).toString(),
       outputHash: right.receipt.outputHash,
     });
     instance.dispose();

@@ -226,7 +226,7 @@ describe("estimateGas", () => {
       end`);
     expect(estimateGas(huge, {})).toEqual({
       kind: "exact",
-      gas: 2n * 50_000n + 400_000n + 300n * (65_535n ** 3n + 4n) + 500n,
+      gas: 2n * 100_000n + 1_500_000n + 12_000n + 190n * (65_535n ** 3n + 4n) + 50n,
     });
     const endless = parseAssembly(`aivm isa=1 gas=1
       entry "main" function=0

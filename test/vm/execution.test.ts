@@ -17,10 +17,10 @@ const scalar = (value: number | bigint | boolean): HostIntegers => ({
 const vector = (...values: number[]): HostIntegers => ({ integers: values, dims: [values.length] });
 
 /** Gas by the schedule, written out. */
-const STEP = 50_000n;
+const STEP = 100_000n;
 const CALL = 300_000n;
-const light = (operandBytes: number, resultBytes: number): bigint =>
-  400_000n + 100n * BigInt(operandBytes) + 200n * BigInt(resultBytes);
+const BASE = 1_500_000n;
+const neg = (bytes: number): bigint => BASE + 150n * BigInt(bytes);
 
 describe("control flow", () => {
   const FACTORIAL = `
@@ -63,10 +63,10 @@ describe("control flow", () => {
     const { receipt, statistics } = instance.runSync({ inputs: { n: scalar(3) } });
     // Before the loop 4; each of 2 rounds: 8 steps, le, mul, sub; the last: 3 steps and le;
     // after the loop: local.get and the last end. A taken br jumps over the ends of its blocks.
-    const le = light(16, 1);
-    const arithmetic = light(16, 8);
+    const light = BASE + 750n + 1_000n; // on i64: 1 element, 1 row
+    const mul = BASE + 3_400n;
     const expected =
-      4n * STEP + 2n * (10n * STEP + le + 2n * arithmetic) + 3n * STEP + le + 2n * STEP;
+      4n * STEP + 2n * (10n * STEP + 2n * light + mul) + 3n * STEP + light + 2n * STEP;
     expect(receipt.gasUsed).toBe(expected.toString());
     expect(statistics.instructions).toBe(4 + 2 * 13 + 4 + 2);
     instance.dispose();
@@ -238,8 +238,8 @@ const TRAPS: Record<
       end`,
     inputs: { x: { integers: [7, 8], dims: [1, 2] } },
     pc: 2,
-    // 1 · 1 · 8 columns · (2 + 16) at 45, 4 operand elements at 500, 1 result element at 1,000
-    gas: 2n * STEP + 1_000_000n + 45n * 8n * 18n + 4n * 500n + 1_000n,
+    // 1 row of 8 columns: K 2 at 25, 8 sums at 800, 1 matrix, 4 operand elements at 600
+    gas: 2n * STEP + BASE + 25n * 8n * 2n + 800n * 8n + 75_000n + 4n * 600n,
   },
   AccumulatorBound: {
     text: `
@@ -269,7 +269,7 @@ const TRAPS: Record<
       end`,
     inputs: { x: vector(1, 2, 3), i: vector(3) },
     pc: 2,
-    gas: 2n * STEP + 400_000n + 500n + 100n + 50n * 7n,
+    gas: 2n * STEP + BASE + 1_000n + 4n * 200n,
   },
   OutOfGas: {
     text: `
@@ -281,7 +281,7 @@ const TRAPS: Record<
         neg
       end`,
     inputs: { x: vector(1, 2) },
-    limits: { gas: STEP + light(2, 2) - 1n },
+    limits: { gas: STEP + neg(2) - 1n },
     pc: 1,
     gas: STEP, // what cannot be paid is not charged
   },
@@ -300,7 +300,7 @@ const TRAPS: Record<
     inputs: { x: vector(1, 2) },
     limits: { memoryBytes: 31 },
     pc: 1,
-    gas: STEP + light(16, 16),
+    gas: STEP + neg(16),
   },
   StackLimit: {
     text: `
@@ -337,7 +337,7 @@ const TRAPS: Record<
       end`,
     limits: { elements: 7 },
     pc: 0,
-    gas: 400_000n + 8n * 500n + 32n * 100n,
+    gas: BASE + 8n * 300n + 32n * 150n,
   },
 };
 
@@ -362,7 +362,7 @@ describe("traps", () => {
 
   test("at one unit more the limits hold", () => {
     for (const [code, more] of [
-      ["OutOfGas", { gas: STEP + light(2, 2) + STEP }],
+      ["OutOfGas", { gas: STEP + neg(2) + STEP }],
       ["MemoryLimit", { memoryBytes: 32 }],
       ["StackLimit", { stackDepth: 4 }],
       ["ElementLimit", { elements: 8 }],

@@ -127,7 +127,7 @@ export function aggregation(file) {
   const { args } = argumentsOf([a, b]);
   const two = [runOf(module, a), runOf(module, b)];
   const bound = () => [3];
-  file.aggregate("gas/short", AGGREGATION, module, two, args, { bindings: bound(), limits: { gas: 100_000n }, trap: "OutOfGas" }); // prettier-ignore
+  file.aggregate("gas/short", AGGREGATION, module, two, args, { bindings: bound(), limits: { gas: 200_000n }, trap: "OutOfGas" }); // prettier-ignore
   file.aggregate("limit/elements", AGGREGATION, module, two, args, { bindings: bound(), limits: { elements: 5n }, trap: "ElementLimit" }); // prettier-ignore
   // The runs may have had other limits, and used other gas.
   file.aggregate("other-limits", AGGREGATION, module, [two[0], runOf(module, a, { limits: { ...LIMITS, gas: "77" }, gasUsed: "76" })], argumentsOf([a, a]).args, { bindings: bound() }); // prettier-ignore

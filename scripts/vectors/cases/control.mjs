@@ -24,9 +24,10 @@ const trap = (detail) => ins("trap", { detail });
 export const build = { I32, BOOL, int, flag, push, set, tee, take, br, brIf, call, block, loop, when, ADD, SUB, MUL, LT, DROP, ELSE, RETURN, trap }; // prettier-ignore
 
 const CONTROL = ["#meaning", "#stack", "execution.md#control"];
-const STEP = 50_000n;
-/** Gas of an elementwise instruction on two i32 scalars that gives one. */
-const LIGHT = 400_000n + 100n * 8n + 200n * 4n;
+const STEP = 100_000n;
+const CALL = 300_000n;
+/** Gas of a product of two i32 scalars: base, 1 element. */
+const PRODUCT = 1_500_000n + 450n;
 
 /** A program over scalars: `body` on inputs gives results. */
 function program(
@@ -126,7 +127,7 @@ export const control = {
       program(file, `detail/${detail}`, [], [], [trap(detail)], { ...STOP, gasUsed: STEP });
     }
     program(file, "in-a-block", [int(1)], [], [block([], []), trap(7), END, local(0)], { ...STOP, types: [I32], gasUsed: 2n * STEP }); // prettier-ignore
-    program(file, "in-a-call", [], [], [call(1)], { ...STOP, more: [{ params: [], results: [], locals: [], body: [ins("trap", { detail: 9 }), END] }], gasUsed: 350_000n }); // prettier-ignore
+    program(file, "in-a-call", [], [], [call(1)], { ...STOP, more: [{ params: [], results: [], locals: [], body: [ins("trap", { detail: 9 }), END] }], gasUsed: CALL + STEP }); // prettier-ignore
     program(file, "not-reached", [flag(0)], [], [local(0), when([], []), trap(1), END], { clauses: STOP.clauses }); // prettier-ignore
     program(file, "operands-left", [int(1)], [], [local(0), local(0), trap(3)], { ...STOP, types: [] }); // prettier-ignore
     program(file, "gas/short", [], [], [trap(1)], { clauses: ["#gas"], trap: "OutOfGas", limits: { gas: STEP - 1n }, gasUsed: 0n }); // prettier-ignore
@@ -270,7 +271,7 @@ export const control = {
   call(file) {
     const callee = (params, results, body, locals = []) => ({ params, results, locals, body: [...body, END] }); // prettier-ignore
     const twice = callee([I32], [I32], [local(0), push(2), MUL]);
-    program(file, "one", [int(4)], [int(8)], [local(0), call(1)], { more: [twice], gasUsed: 2n * STEP + 300_000n + 3n * STEP + LIGHT }); // prettier-ignore
+    program(file, "one", [int(4)], [int(8)], [local(0), call(1)], { more: [twice], gasUsed: 2n * STEP + CALL + 3n * STEP + PRODUCT }); // prettier-ignore
     program(file, "order", [int(7), int(2)], [int(5)], [local(0), local(1), call(1)], { more: [callee([I32, I32], [I32], [local(0), local(1), SUB])] }); // prettier-ignore
     program(file, "results", [], [int(1), int(2)], [call(1)], { more: [callee([], [I32, I32], [push(1), push(2)])] }); // prettier-ignore
     program(file, "locals-are-its-own", [int(3)], [int(3)], [push(8), call(1), DROP, local(0)], { more: [callee([I32], [I32], [push(1), set(0), local(0)])] }); // prettier-ignore
@@ -282,14 +283,14 @@ export const control = {
     const DEPTH = ["#traps", "execution.md#limits-of-a-run"];
     program(file, "depth", [int(6)], [int(720)], factorial, { limits: { callDepth: 6 }, clauses: DEPTH }); // prettier-ignore
     program(file, "depth/short", [int(6)], [], factorial, { types: [I32], limits: { callDepth: 5 }, clauses: DEPTH, trap: "CallDepth" }); // prettier-ignore
-    program(file, "depth/one", [int(4)], [], [local(0), call(1)], { types: [I32], more: [twice], limits: { callDepth: 1 }, clauses: DEPTH, trap: "CallDepth", gasUsed: STEP + 300_000n }); // prettier-ignore
+    program(file, "depth/one", [int(4)], [], [local(0), call(1)], { types: [I32], more: [twice], limits: { callDepth: 1 }, clauses: DEPTH, trap: "CallDepth", gasUsed: STEP + CALL }); // prettier-ignore
     program(file, "for-ever", [], [], [call(0)], { trap: "CallDepth", clauses: DEPTH });
     program(file, "stack-before-depth", [int(4)], [], [local(0), call(1)], { types: [I32], more: [twice], limits: { callDepth: 1, stackDepth: 2 }, clauses: [...DEPTH, "execution.md#one-instruction"], trap: "CallDepth" }); // prettier-ignore
     const wide = callee([], [], [], new Array(100).fill(I32));
     program(file, "stack", [], [], [call(1)], { more: [wide], limits: { stackDepth: 100 }, clauses: DEPTH }); // prettier-ignore
-    program(file, "stack/short", [], [], [call(1)], { more: [wide], limits: { stackDepth: 99, callDepth: 1 }, clauses: [...DEPTH, "execution.md#one-instruction"], trap: "StackLimit", gasUsed: 300_000n }); // prettier-ignore
+    program(file, "stack/short", [], [], [call(1)], { more: [wide], limits: { stackDepth: 99, callDepth: 1 }, clauses: [...DEPTH, "execution.md#one-instruction"], trap: "StackLimit", gasUsed: CALL }); // prettier-ignore
     bounds(file, [int(4)], [int(8)], [local(0), call(1)], { more: [twice] });
-    program(file, "gas/short-of-call", [], [], [call(0)], { trap: "OutOfGas", limits: { gas: 299_999n }, gasUsed: 0n, clauses: ["#gas"] }); // prettier-ignore
+    program(file, "gas/short-of-call", [], [], [call(0)], { trap: "OutOfGas", limits: { gas: CALL - 1n }, gasUsed: 0n, clauses: ["#gas"] }); // prettier-ignore
     invalid(file, "function", "Index", [call(1)]);
     invalid(file, "argument-missing", "StackUnderflow", [call(1), DROP], { more: [twice] });
     invalid(file, "argument-type", "Type", [push(1, "u8"), call(1), DROP], { more: [twice] });

@@ -16,7 +16,7 @@ export function order(file) {
   const a = tensor("i8", [1, 2, 3]);
   const b = tensor("i8", [1, 2]);
   const run = (name, op, imm, operands, limits, trap) => single(file, op, name, imm, operands, { clauses: ORDER, limits, trap }); // prettier-ignore
-  const get = 100_000n;
+  const get = 200_000n;
   run("shapes-before-gas", "add", {}, [a, b], { gas: get }, "ShapeMismatch");
   run("shapes-before-memory", "add", {}, [a, b], { memoryBytes: 5n }, "ShapeMismatch");
   const row = tensor("i8", [1, 2, 3], [1, 3]);
@@ -41,7 +41,8 @@ export function order(file) {
   // What traps has charged nothing, if shapes or gas did; else all of the instruction.
   const charged = (name, gasUsed, ...rest) => single(file, ...rest.slice(0, 1), name, ...rest.slice(1, 3), { clauses: ORDER, ...rest[3], gasUsed }); // prettier-ignore
   charged("charged/shapes", get, "add", {}, [a, b], { trap: "ShapeMismatch" });
-  const matmulGas = 1_000_000n + 45n * 8n * 18n + 500n * 4n + 1000n;
+  // 1 row of 1 → 8 columns, K 2; 1 matrix; 4 elements of operands.
+  const matmulGas = 1_500_000n + 25n * 8n * 2n + 800n * 8n + 75_000n + 600n * 4n;
   charged("charged/values", get + matmulGas, "matmul", bits, [m, n], { trap: "OperandRange" });
   charged("charged/memory", get + matmulGas, "matmul", bits, [m, n], { trap: "MemoryLimit", limits: { memoryBytes: 5n } }); // prettier-ignore
   // The results of the entry are compared when it is left, after that instruction's gas.
@@ -51,8 +52,8 @@ export function order(file) {
     parameters: [a],
   });
   const NAMED = [...ORDER, "execution.md#control", "execution.md#named-dimensions"];
-  file.run("results/end", NAMED, fixed, [], { trap: "ShapeMismatch", gasUsed: 100_000n });
-  file.run("results/gas-first", NAMED, fixed, [], { trap: "OutOfGas", limits: { gas: 99_999n }, gasUsed: 50_000n }); // prettier-ignore
+  file.run("results/end", NAMED, fixed, [], { trap: "ShapeMismatch", gasUsed: 200_000n });
+  file.run("results/gas-first", NAMED, fixed, [], { trap: "OutOfGas", limits: { gas: 199_999n }, gasUsed: 100_000n }); // prettier-ignore
   for (const [name, ...body] of [
     ["return", constant(0), ins("return"), END],
     ["br", constant(0), ins("br", { label: 0 }), END],
@@ -117,8 +118,8 @@ export function limits(file) {
   // Receipts hold the limits, whatever they are.
   run("receipt/largest", [x], [local(0)], { limits: { gas: 2n ** 64n - 1n, memoryBytes: 2n ** 53n - 1n, elements: 2n ** 53n - 1n }, clauses: ["execution.md#receipts"] }); // prettier-ignore
   run("receipt/seed", [x], [local(0)], { seed: hex(sha256("seed")), clauses: ["execution.md#receipts"] }); // prettier-ignore
-  run("gas/sum", [x, x], [local(0), local(1), ins("add")], { gasUsed: 3n * 50_000n + 400_000n + 100n * 16n + 200n * 8n, clauses: ["execution.md#gas"] }); // prettier-ignore
-  run("gas/empty-counts-one", [{ dtype: "i16", shape: [0], values: [] }], [local(0), neg], { gasUsed: 2n * 50_000n + 400_000n + 100n * 2n + 200n * 2n, clauses: ["execution.md#gas"] }); // prettier-ignore
+  run("gas/sum", [x, x], [local(0), local(1), ins("add")], { gasUsed: 3n * 100_000n + 1_500_000n + 350n * 4n + 1_000n, clauses: ["execution.md#gas"] }); // prettier-ignore
+  run("gas/empty-counts-one", [{ dtype: "i16", shape: [0], values: [] }], [local(0), neg], { gasUsed: 2n * 100_000n + 1_500_000n + 150n * 2n, clauses: ["execution.md#gas"] }); // prettier-ignore
 }
 
 const NAMES = ["execution.md#named-dimensions", "module.md#configuration"];

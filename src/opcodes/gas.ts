@@ -79,9 +79,9 @@ export const GAS_UNITS: Readonly<
   steepElement: {
     doc: "elements of the result where multiplier < 0 or multiplier / 2^shift ≥ 1/2, else 0",
     count: ({ imm, results: [y] }) => {
-      const multiplier = imm["multiplier"] as number;
-      const half = 2 ** ((imm["shift"] as number) - 1);
-      return multiplier < 0 || multiplier >= half ? elements(y!.shape) : 0n;
+      const multiplier = BigInt(imm["multiplier"] as number);
+      const isSteep = multiplier < 0n || 2n * multiplier >= 1n << BigInt(imm["shift"] as number);
+      return isSteep ? elements(y!.shape) : 0n;
     },
   },
   operand: { doc: "operands", count: ({ operands }) => BigInt(operands.length) },

@@ -29,7 +29,7 @@ if (unknown.length > 0) {
 const begin = performance.now();
 /** @type {string[]} */
 const notes = [
-  "Relaxed SIMD: there are no relaxed kernels yet, so there is nothing to turn on and off.",
+  "Not run: relaxed SIMD on and off: relaxed SIMD is not used by any kernel (scripts/build-wasm.mjs does not enable it), so no configuration has it.",
 ];
 const tell = (/** @type {string} */ line) => void notes.push(line);
 const progress = (/** @type {string} */ line) => {

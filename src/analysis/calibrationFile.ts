@@ -1,6 +1,7 @@
 /** Calibrations as JSON text. */
 import type { Calibration, ChannelRange, TensorRange } from "../compiler/calibration.js";
 import { InputError } from "../core/errors.js";
+import { isRecord, isSha256, parseVersioned } from "./versionedJson.js";
 
 /** The text of a calibration file: the same calibration always gives the same text. */
 export function formatCalibration(calibration: Calibration): string {
@@ -19,18 +20,8 @@ export function parseCalibration(text: string, file: string): Calibration {
       `${file} is no calibration file: ${what}; make one with \`aivm calibrate\``,
       { name: file },
     );
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (error) {
-    throw bad(error instanceof Error ? error.message : "it is not JSON");
-  }
-  if (!isRecord(value)) throw bad("it holds no object");
-  if (value["version"] !== 1)
-    throw bad(`version ${String(value["version"])} is unknown, 1 is read`);
-  const { model, samples, madeUp, dims, tensors, engine, engineReason } = value;
-  if (typeof model !== "string" || !/^[0-9a-f]{64}$/.test(model))
-    throw bad('"model" is no SHA-256');
+  const { model, samples, madeUp, dims, tensors, engine, engineReason } = parseVersioned(text, bad);
+  if (!isSha256(model)) throw bad('"model" is no SHA-256');
   if (!isCount(samples)) throw bad('"samples" is no count');
   if (typeof madeUp !== "boolean") throw bad('"madeUp" is neither true nor false');
   if (!isRecord(dims) || !Object.values(dims).every(isCount)) throw bad('"dims" holds no sizes');
@@ -51,10 +42,6 @@ export function parseCalibration(text: string, file: string): Calibration {
     ...(engineReason === undefined ? {} : { engineReason }),
     tensors: tensors as Record<string, TensorRange>,
   };
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function isCount(value: unknown): value is number {

@@ -3,6 +3,7 @@ import type { Precision } from "../compiler/lower/profile.js";
 import { PRECISIONS } from "../compiler/lower/profile.js";
 import type { Plan } from "../compiler/plan.js";
 import { InputError } from "../core/errors.js";
+import { isRecord, isSha256, parseVersioned } from "./versionedJson.js";
 
 /**
  * Reads a plan file.
@@ -16,18 +17,8 @@ export function parsePlan(text: string, file: string): Plan {
       `${file} is no plan file: ${what}; make one with \`aivm compile --precision auto\``,
       { name: file },
     );
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (error) {
-    throw bad(error instanceof Error ? error.message : "it is not JSON");
-  }
-  if (!isRecord(value)) throw bad("it holds no object");
-  if (value["version"] !== 1)
-    throw bad(`version ${String(value["version"])} is unknown, 1 is read`);
-  const { model, precision, weightBits } = value;
-  if (typeof model !== "string" || !/^[0-9a-f]{64}$/.test(model))
-    throw bad('"model" is no SHA-256');
+  const { model, precision, weightBits } = parseVersioned(text, bad);
+  if (!isSha256(model)) throw bad('"model" is no SHA-256');
   if (!PRECISIONS.some((name) => name === precision))
     throw bad(`"precision" is none of ${PRECISIONS.join(", ")}`);
   if (!isRecord(weightBits)) throw bad('"weightBits" holds no bits by node');
@@ -43,8 +34,4 @@ export function parsePlan(text: string, file: string): Plan {
     precision: precision as Precision,
     weightBits: weightBits as Record<string, 8>,
   };
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -1,7 +1,7 @@
 /** The engine in this process: a request of the protocol put to the VM. */
 import { DTYPE_INFO, viewArray } from "../core/dtype.js";
 import { AivmError, InputError, InvalidError, LinkError, MalformedError } from "../core/errors.js";
-import { toHex } from "../module/hash.js";
+import { toHex } from "../module/hex.js";
 import type { Backend } from "../tensor/backend.js";
 import type { AggregateRun } from "../vm/aggregate.js";
 import type { HostValue } from "../vm/hostValues.js";

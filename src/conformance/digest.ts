@@ -1,6 +1,6 @@
 /** One line for a whole engine: a hash over the outcomes of all vectors. */
 import { sha256 } from "../module/sha256.js";
-import { toHex } from "../module/hash.js";
+import { toHex } from "../module/hex.js";
 import type { Answer } from "./protocol.js";
 import type { VectorOutcome } from "./judge.js";
 import type { Vector, WireTensor } from "./vector.js";

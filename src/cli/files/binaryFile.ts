@@ -44,7 +44,8 @@ export function fileError(error: unknown, path: string): Error {
       error,
     );
   }
-  return new HostError("FileRead", `${path} cannot be read: ${message}`, { name: path }, error);
+  const reason = code === "EISDIR" ? "it is a folder; name a file" : message;
+  return new HostError("FileRead", `${path} cannot be read: ${reason}`, { name: path }, error);
 }
 
 /** @throws HostError `FileWrite` */

@@ -6,7 +6,7 @@ import { importModel } from "../../../src/compiler/importModel.js";
 import type { Precision } from "../../../src/compiler/lower/profile.js";
 import { optimise } from "../../../src/compiler/optimise.js";
 import { CompileError } from "../../../src/core/errors.js";
-import { toHex } from "../../../src/module/hash.js";
+import { toHex } from "../../../src/module/hex.js";
 import { sha256 } from "../../../src/module/sha256.js";
 import { compiledModels } from "../mutants/bases.js";
 import { mutatedModel } from "../mutants/brokenModel.js";

@@ -6,7 +6,6 @@ import { leafHash, merkleRoot } from "./merkle.js";
 import type { Module } from "./module.js";
 import { sha256 } from "./sha256.js";
 
-
 const domain = (name: string): Uint8Array => new TextEncoder().encode(`aivm:${name}:v1\0`);
 const TENSOR = domain("tensor");
 const TENSORS = domain("tensors");

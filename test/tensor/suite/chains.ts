@@ -173,6 +173,42 @@ export function describeChains(backend: TheBackend): void {
       });
     }
 
+    it("products, rescaled at once", () => {
+      const random = new SeededRandom(65);
+      const outputs = [
+        { dtype: "i16", zeroPoint: 0n, lo: -32_768n, hi: 32_767n },
+        { dtype: "i16", zeroPoint: -9n, lo: -1_000n, hi: 32_000n },
+        { dtype: "i8", zeroPoint: 5n, lo: -128n, hi: 127n },
+        { dtype: "i32", zeroPoint: 0n, lo: -(1n << 30n), hi: 1n << 30n },
+        { dtype: "i32", zeroPoint: 77n, lo: -(1n << 31n), hi: (1n << 31n) - 1n },
+      ];
+      for (const b of ["i32", "i16"] as const) {
+        for (const most of [1n << 31n, 1n << 18n]) {
+          for (const [multiplier, shift] of [
+            [1 << 28, 62],
+            [1, 33],
+            [1, 32],
+            [1 << 30, 62],
+            [-(1 << 30), 60],
+            [1_503_238_553, 62],
+            [1_503_238_553, 47],
+          ] as const) {
+            for (const shape of [[3, 1], [3, 21], [21]]) {
+              for (const output of outputs) {
+                const steps: Step[] = [
+                  { op: "clamp", imm: { lo: -most, hi: most - 1n }, from: ["a"], to: "x" },
+                  { op: "mul.wide", imm: { accumulator: "i64" }, from: ["x", "b"], to: "y" },
+                  { op: "rescale", imm: { multiplier, shift, ...output }, from: ["y"], to: "end" },
+                ];
+                const inputs = { a: random.tensor("i32", [3, 21]), b: random.tensor(b, shape) };
+                checkChain(backend(), inputs, steps, [["end"]]);
+              }
+            }
+          }
+        }
+      }
+    });
+
     it("two consumers of one contraction", () => {
       const random = new SeededRandom(63);
       for (const c of contractions(random)) {

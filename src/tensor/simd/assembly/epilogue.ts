@@ -136,7 +136,7 @@ function withBias(src: usize, bias: usize): v128 {
  * `(x·m + 2^(s−1)) >> s` is `(H·m + ((L·m + 2^(s−1)) >> 32)) >> (s − 32)`, whose parts fit 64 bits.
  */
 @inline
-function scaled(low: v128, high: v128, m: v128, half: v128, upper: bool): v128 {
+export function scaled(low: v128, high: v128, m: v128, half: v128, upper: bool): v128 {
   return upper
     ? i64x2.add(
         i64x2.shr_u(i64x2.add(i64x2.extmul_high_i32x4_u(low, m), half), 32),

@@ -8,6 +8,7 @@ import type { Rule } from "./rule.js";
 import { scatteringRules } from "./scattering.js";
 import { sortingRules } from "./sorting.js";
 import { lowerSuppression } from "./suppression.js";
+import { wantsSizes } from "./wantsSizes.js";
 
 export const indexingRules: Readonly<Record<string, Rule>> = {
   ...gatheringRules,
@@ -32,6 +33,7 @@ export const indexingRefusals: Readonly<Record<string, Refusal>> = {
       wantsConstant(2, "a number of boxes"),
       wantsConstant(3, "a threshold"),
       wantsConstant(4, "a threshold"),
+      wantsSizes(0, 1),
     ]
       .map((refusal) => refusal(graph, node))
       .find((reason) => reason !== undefined),

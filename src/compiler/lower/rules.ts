@@ -41,6 +41,7 @@ import { lowerUnary } from "./unary.js";
 import { lowerSign } from "./wholeNumbers.js";
 import { spatialRules } from "./spatialRules.js";
 import { softmaxRules } from "./softmax.js";
+import { wantsSizes } from "./wantsSizes.js";
 
 /** Rules by operator, in the normal form of `normalise.ts`. */
 const RULES: Readonly<Record<string, Rule>> = {
@@ -113,7 +114,12 @@ const REFUSALS: Readonly<Record<string, Refusal>> = {
   ...indexingRefusals,
   ...reductionRefusals,
   Cast: castRefusal,
+  DeformConv: wantsSizes(0, 1),
   Det: determinantRefusal,
+  GridSample: wantsSizes(0, 1),
+  RoiAlign: wantsSizes(0, 1),
+  TfIdfVectorizer: wantsSizes(0),
+  Unique: wantsSizes(0),
 };
 
 /** Operators that can be lowered. */

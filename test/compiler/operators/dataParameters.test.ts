@@ -218,3 +218,41 @@ describe("parameters that are data", () => {
           .node("Slice", ["x", "from", "to", "axes", "step"], ["y"]),
     }));
 });
+
+describe("sizes that operators need when compiling", () => {
+  it("are asked for all at once, with what pins them", async () => {
+    const b = new ModelBuilder(16)
+      .input("x", "float32", [1, 1, "h", 4])
+      .input("grid", "float32", [1, 2, 2, 2])
+      .input("row", "float32", ["n"])
+      .node("GridSample", ["x", "grid"], ["y"], {}, { name: "sampling" })
+      .node("Unique", ["row"], ["z"], {}, { name: "distinct" })
+      .output("y", "float32")
+      .output("z", "float32");
+    const model = b.encode();
+    const real = (dims: number[]): HostArray => ({
+      elementType: "float32",
+      dims,
+      data: new Float32Array(dims.reduce((p, d) => p * d, 1)).fill(0.5),
+    });
+    const sample = new Map([
+      ["x", real([1, 1, 4, 4])],
+      ["grid", real([1, 2, 2, 2])],
+      ["row", real([5])],
+    ]);
+    const calibration = await calibrate(model, [sample]);
+    const message = (): string => {
+      try {
+        compile(model, { calibration });
+      } catch (error) {
+        return (error as Error).message;
+      }
+      return "";
+    };
+    expect(message()).toContain(
+      'GridSample, over "h", whose size it needs when compiling (pin it: --dim h=N): "sampling"',
+    );
+    expect(message()).toContain('(pin it: --dim n=N): "distinct"');
+    expect(compile(model, { calibration, dims: { h: 4, n: 5 } }).bytes.length).toBeGreaterThan(0);
+  });
+});

@@ -1,0 +1,16 @@
+import type { Refusal } from "../listUnsupported.js";
+
+/** Refuses a node of which some of these inputs have dimensions that are only known when running. */
+export function wantsSizes(...inputs: readonly number[]): Refusal {
+  return (graph, node) => {
+    const open = new Set<string>();
+    for (const i of inputs) {
+      for (const dim of graph.values.get(node.inputs[i] ?? "")?.shape ?? [])
+        if (typeof dim === "string") open.add(dim);
+    }
+    if (open.size === 0) return undefined;
+    const names = [...open];
+    const pins = names.map((name) => `--dim ${name}=N`).join(" ");
+    return `over ${names.map((name) => `"${name}"`).join(" and ")}, whose size it needs when compiling (pin it: ${pins})`;
+  };
+}

@@ -26,6 +26,17 @@ const MOST_IMMEDIATES = Math.max(
   ...Object.values(OPS).map((record) => Object.keys(record.immediates).length),
 );
 
+/**
+ * An object for the immediates of each instruction, of no larger than they need: what grows by
+ * assignment keeps room for three more, half a hundred bytes for each `conv` that is decoded.
+ */
+const BLANKS = new Map(
+  Object.entries(OPS).map(([op, { immediates }]) => {
+    const blank = Object.fromEntries(Object.keys(immediates).map((name) => [name, 0]));
+    return [op, JSON.parse(JSON.stringify(blank)) as Record<string, ImmediateAny>];
+  }),
+);
+
 export function packDtype(dtype: Dtype): Packable {
   return DTYPE_INFO[dtype].code;
 }
@@ -78,7 +89,7 @@ export function readInstruction(reader: Reader): Instruction {
   }
   const plain = PLAIN.get(code);
   if (plain !== undefined) return plain;
-  const imm: Record<string, ImmediateAny> = {};
+  const imm: Record<string, ImmediateAny> = { ...BLANKS.get(op) };
   for (const name in specs) imm[name] = readImmediate(reader, specs[name]!, name);
   return { op, imm } as Instruction;
 }

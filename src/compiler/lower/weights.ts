@@ -129,10 +129,11 @@ const BIAS_SHARE = 1 / 8;
 const BIAS_PART = 1 / (1 << 18);
 
 /**
- * Part of a bias below which all that weights can add to it is nothing, as it is in the model's own floats
- * (a channel that died in training): then there are no weights.
+ * Part of a bias below which all that weights can add to it is nothing (a channel that died in training):
+ * then there are no weights. It is nothing in the model's own floats, or beside weights of 8 bits, in
+ * results of 16.
  */
-const DEAD_PART = 1 / (1 << 24);
+const [DEAD_PART, DEAD_PART_OF_BYTES] = [1 / (1 << 24), 1 / (1 << 16)];
 
 /** Integers that the bias of such a channel may become: one that gives it the scale of the others, if any. */
 const [LEAST_DEAD_BIAS, GREATEST_DEAD_BIAS] = [1 << 20, 0x3fffffff];
@@ -157,6 +158,7 @@ export function quantiseColumns(
   const integers = new Int32Array(reals.length);
   const [greatest, positive, negative] = columnSums(reals, outputs);
   const scales = new Float64Array(outputs);
+  const dead = weight.dtype === "i8" ? DEAD_PART_OF_BYTES : DEAD_PART;
   for (let o = 0; o < outputs; o++) {
     const most = greatest[o]!;
     const reach = Math.max(
@@ -164,7 +166,7 @@ export function quantiseColumns(
       hi * negative[o]! - lo * positive[o]!,
     );
     const size = Math.abs(bias[o] ?? 0);
-    if (reach > size * DEAD_PART) {
+    if (reach > size * dead) {
       const finest = most / weight.most;
       // Rounding adds at most half a unit a row.
       const rounding = Math.max(hi, -lo) * rows * 0.5;

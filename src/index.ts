@@ -26,13 +26,20 @@ export type { OnStep, StepEvent } from "./vm/trace.js";
 /**
  * Makes a module ready to run, on the `simd` engine unless another is given. An engine that is made
  * here belongs to the instance and ends with its `dispose`.
- *
- * ```ts
- * const instance = await instantiate(bytes);
- * const { receipt, outputs } = await instance.run({ inputs: { x: { reals, dims } } });
- * ```
  * @param source the bytes of a module, or a decoded one
  * @throws MalformedError, InvalidError, LinkError; HostError when the host cannot run the engine
+ * @example
+ * ```ts
+ * import { readFile } from "node:fs/promises";
+ * import { instantiate } from "aivm";
+ * import { parseAssembly } from "aivm/module";
+ *
+ * const module = parseAssembly(await readFile("examples/embed.aivmt", "utf8")); // relu(x · W + b)
+ * const instance = await instantiate(module);
+ * const { receipt, outputs } = await instance.run({ inputs: { x: { reals: [1, 2, 3], dims: [1, 3] } } });
+ * console.log(receipt.status, outputs?.["y"]?.reals().join(" ")); // finished 8.125 0
+ * instance.dispose();
+ * ```
  */
 export async function instantiate(
   source: Uint8Array | Module,

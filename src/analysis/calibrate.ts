@@ -34,6 +34,16 @@ export interface CalibrateOptions extends ImportOptions {
  * @throws InputError `BadSample`, `NoSamples`, `FloatModel`, `FloatRun` when neither can run it
  * @throws HostError `MissingPackage` when onnxruntime-web is not installed
  * @throws CompileError when the model cannot be imported
+ * @example
+ * ```ts
+ * import { readFile } from "node:fs/promises";
+ * import { calibrate, describeModel, madeUpSamples } from "aivm/analysis";
+ *
+ * const model = new Uint8Array(await readFile("examples/models/digits.onnx"));
+ * const samples = madeUpSamples(describeModel(model).inputs); // for want of real ones
+ * const { tensors } = await calibrate(model, samples, { madeUp: true });
+ * console.log((tensors["image"]?.count ?? 0) > 0); // true
+ * ```
  */
 export async function calibrate(
   model: Uint8Array,

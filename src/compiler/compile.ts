@@ -110,6 +110,18 @@ export interface CompileResult {
  * @param model bytes of the ONNX file
  * @throws CompileError for models that are damaged or not supported; all unsupported operators are
  * listed at once, before anything else is done
+ * @example
+ * ```ts
+ * import { readFile } from "node:fs/promises";
+ * import { calibrate } from "aivm/analysis";
+ * import { compile } from "aivm/compiler";
+ *
+ * const model = new Uint8Array(await readFile("examples/models/digits.onnx"));
+ * const data = Float32Array.from({ length: 28 * 28 }, (_, i) => (i % 28) / 28); // your own samples here
+ * const sample = new Map([["image", { elementType: "float32" as const, dims: [1, 1, 28, 28], data }]]);
+ * const { module, bytes } = compile(model, { calibration: await calibrate(model, [sample]) });
+ * console.log(module.configuration.entries[0]?.inputs[0]?.name, bytes.length > 70_000); // image true
+ * ```
  */
 export function compile(model: Uint8Array, options: CompileOptions): CompileResult {
   return prepare(model, options)(options.plan);

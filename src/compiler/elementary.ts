@@ -235,8 +235,9 @@ export type ElementaryName = keyof typeof table;
  * `Expm1`, `Erfc` and `Rsqrt`. Attributes left out have their ONNX defaults, as float32.
  * `Round` ties to even; `HardSwish` multiplies by the exact 1/6.
  *
+ * `functions.Gelu(1, { approximate: "tanh" })` is 0.8411919906082768.
+ *
  * @throws {CompileError} `BadAttribute` when an attribute is not of its kind
- * @example functions.Gelu(1, { approximate: "tanh" }) // 0.8411919906082768
  */
 export const functions: Readonly<Record<ElementaryName, ElementaryFunction>> = table;
 

@@ -24,6 +24,16 @@ import { checkImmediates } from "./typing.js";
  * by their kinds; the rules of form across lines are those of `encodeModule`, validity is that of
  * `validateModule`.
  * @throws MalformedError `Syntax`, its message begins with `line <line>:<column>`
+ * @example
+ * ```ts
+ * import { readFile } from "node:fs/promises";
+ * import { decodeModule, encodeModule, parseAssembly, validateModule } from "aivm/module";
+ *
+ * const module = parseAssembly(await readFile("examples/embed.aivmt", "utf8")); // relu(x · W + b)
+ * const { configuration, functions } = decodeModule(encodeModule(module));
+ * validateModule(module); // throws InvalidError where it is not valid
+ * console.log(configuration.entries[0]?.name, functions[0]?.body.length); // main 7
+ * ```
  */
 export function parseAssembly(text: string): Module {
   const parser = new Parser();

@@ -45,6 +45,18 @@ const YIELD_GAS = 5_000_000_000n;
  * Makes a module ready to run.
  * @param source the bytes of a module, or a decoded one
  * @throws MalformedError, InvalidError, LinkError
+ * @example
+ * ```ts
+ * import { readFile } from "node:fs/promises";
+ * import { parseAssembly } from "aivm/module";
+ * import { createReferenceBackend } from "aivm/tensor/reference";
+ * import { instantiate } from "aivm/vm";
+ *
+ * const module = parseAssembly(await readFile("examples/embed.aivmt", "utf8")); // relu(x · W + b)
+ * const instance = instantiate(module, { backend: createReferenceBackend() });
+ * const x = { integers: Int16Array.of(256, 512, 768), dims: [1, 3] };
+ * console.log(instance.runSync({ inputs: { x } }).outputs?.["y"]?.integers.join(" ")); // 2080 0
+ * ```
  */
 export function instantiate(source: Uint8Array | Module, options: InstantiateOptions): Instance {
   if (new Uint8Array(Uint16Array.of(1).buffer)[0] !== 1) {

@@ -11,9 +11,7 @@ const DEVICE = /^(con|prn|aux|nul|com\d|lpt\d)(\.|$)/i;
 /**
  * File names, without extension, for tensors: letters, digits, `.`, `_` and `-` only, no leading
  * dot, at most 100 characters, and no two that differ in case alone. Names that are fine already
- * stay as they are.
- *
- * @example outputFileNames(["probabilities", "a/b:0"]) // Map { "probabilities" => "probabilities", "a/b:0" => "a_b_0" }
+ * stay as they are; `a/b:0` becomes `a_b_0`.
  */
 export function outputFileNames(names: readonly string[]): Map<string, string> {
   const result = new Map<string, string>();

@@ -37,13 +37,14 @@ export function tensor(
 /**
  * Writes an ONNX model step by step.
  *
- * @example
+ * ```ts
  * const b = new ModelBuilder(17);
  * b.input("x", "float32", ["batch", 3]);
  * b.constant("w", tensor("float32", [3, 2], [1, 2, 3, 4, 5, 6]));
  * b.node("MatMul", ["x", "w"], ["y"]);
  * b.output("y", "float32", ["batch", 2]);
  * const bytes = b.encode();
+ * ```
  */
 export class ModelBuilder {
   private readonly opset: number;

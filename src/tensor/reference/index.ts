@@ -33,7 +33,15 @@ export const referenceKernels: Kernels<HostTensor> = {
   ...indexing,
 };
 
-/** The engine that the others are held to: plain TypeScript, tensors in typed arrays of the host. */
+/**
+ * The engine that the others are held to: plain TypeScript, tensors in typed arrays of the host.
+ * @example
+ * ```ts
+ * import { createReferenceBackend } from "aivm/tensor/reference";
+ *
+ * console.log(createReferenceBackend().name); // reference
+ * ```
+ */
 export function createReferenceBackend(): Backend<HostTensor> {
   return hostBackend("reference", referenceKernels);
 }

@@ -62,6 +62,14 @@ export function createSimdBackendSync(options: SimdOptions = {}): SimdBackend {
  * As `createSimdBackendSync`, on as many threads as `options` say and the host has. Workers do not
  * keep a Node process alive; `dispose` ends them.
  * @throws InputError `Threads` for a number of threads that cannot be
+ * @example
+ * ```ts
+ * import { createSimdBackend } from "aivm/tensor/simd";
+ *
+ * const backend = await createSimdBackend({ threads: 2 });
+ * console.log(backend.name, backend.threads); // simd 2
+ * backend.dispose();
+ * ```
  */
 export async function createSimdBackend(options: ThreadOptions = {}): Promise<SimdBackend> {
   const { threads = 1 } = options;

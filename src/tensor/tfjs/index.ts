@@ -22,6 +22,14 @@ export interface TfjsOptions {
  * contractions, elementwise operations, reductions and pooling in float32 or int32 where those are
  * exact, and inherits the reference backend for the rest.
  * @throws HostError `TfjsUnavailable` when tfjs's WebAssembly does not start
+ * @example
+ * ```ts
+ * import { createTfjsBackend } from "aivm/tensor/tfjs";
+ *
+ * const backend = await createTfjsBackend();
+ * console.log(backend.name); // tfjs
+ * backend.dispose();
+ * ```
  */
 export async function createTfjsBackend(options: TfjsOptions = {}): Promise<Backend<HostTensor>> {
   const engine = await WasmEngine.load(options.wasmPath);

@@ -408,6 +408,11 @@ describe("traps", () => {
       execution.step();
       expect(execution.outcome).toMatchObject({ code });
       expect(snapshot(), code).toEqual(before);
+      // That was the end: nothing comes next, nothing comes out, and a further step does nothing.
+      expect(execution.next).toBeUndefined();
+      expect(execution.outputs()).toEqual([]);
+      execution.step();
+      expect(snapshot(), code).toEqual(before);
       execution.dispose();
     }
   });
@@ -449,6 +454,23 @@ describe("traps", () => {
       expect(receipt.status).toEqual({ trap, function: 0, pc: 0 });
       expect(receipt.gasUsed).toBe("0");
     }
+    instance.dispose();
+  });
+
+  test("a trap over the inputs is at the entry's function, whichever that is", () => {
+    const instance = assembled(`
+      entry "main" function=1
+        input "x" i8 [2]
+        output "y" i8 [2]
+      function ()->()
+      end
+      function (i8:1)->(i8:1)
+        local.get local=0
+      end`);
+    const inputs = { x: vector(1, 2) };
+    const { receipt, trap } = instance.runSync({ inputs, limits: { memoryBytes: 1 } });
+    expect(receipt.status).toEqual({ trap: "MemoryLimit", function: 1, pc: 0 });
+    expect(trap?.place).toEqual({ function: 1, pc: 0, op: "local.get" });
     instance.dispose();
   });
 

@@ -70,6 +70,21 @@ describe("host values", () => {
       "Shape",
       /"token".*\[1,2\].*\[N\]/,
     ],
+    "dims that are no list": [
+      { token: { integers: [1, 2], dims: 2 as unknown as number[] } },
+      "Shape",
+      /"token" has dims 2/,
+    ],
+    "a negative dimension": [
+      { token: { integers: [], dims: [-1] } },
+      "Shape",
+      /"token" has dims -1, which must be integers/,
+    ],
+    "a dimension of 2^31": [
+      { token: { integers: [], dims: [2 ** 31] } },
+      "Shape",
+      /"token" has dims 2147483648, which must be integers/,
+    ],
     "dims that are none": [{ token: { integers: [1], dims: [1.5] } }, "Shape", /"token"/],
     "too few elements": [
       { token: { integers: [1], dims: [2] } },
@@ -133,7 +148,10 @@ describe("host values", () => {
   for (const [name, [changes, code, message]] of Object.entries(refused)) {
     test(`refuses ${name}`, () => {
       expect(() => run(changes)).toThrow(message);
-      expect(() => run(changes)).toThrow(expect.objectContaining({ code, name: "InputError" }));
+      const place = { name: Object.keys(changes)[0] };
+      expect(() => run(changes)).toThrow(
+        expect.objectContaining({ code, name: "InputError", place }),
+      );
     });
   }
 

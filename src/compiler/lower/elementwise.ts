@@ -207,13 +207,17 @@ function wideSum(
   };
 }
 
-/** A product with a positive constant: the same integers at another scale. */
+/**
+ * Scores times a positive constant: the same integers at another scale, which 31 bits round; what a
+ * quantised model computes its scales by must be exact where a quotient is a tie.
+ */
 function lowerFactor(ctx: LoweringContext, node: GraphNode): boolean {
   const output = node.outputs[0]!;
   const name = node.inputs.find((input) => ctx.constant(input) === undefined);
-  const factor = name === undefined ? undefined : ctx.masks.factor(node, name);
+  if (name === undefined || ctx.masks.termOf(name) === undefined) return false;
+  const factor = ctx.masks.factor(node, name);
   if (factor === undefined || ctx.formats.heldFor(output) !== undefined) return false;
-  const x = ctx.real(name!, node);
+  const x = ctx.real(name, node);
   if (x.axes.length !== ctx.shapeOf(output).length) return false;
   const scale = mapScale(x.format.scale, (s) => roundScale(s * factor));
   ctx.define(output, { ...x, format: { ...x.format, scale } });

@@ -3,7 +3,7 @@ import type { TensorRange } from "../calibration.js";
 import type { Expression } from "../expression.js";
 import type { GraphNode } from "../graph.js";
 import { expressionAttribute, operatorName } from "../graph.js";
-import { runsOverTurns } from "./periodic.js";
+import { runsOverTurns } from "./period.js";
 import { WIDE } from "./profile.js";
 
 /** What `WideValues` asks of a graph. */

@@ -92,7 +92,7 @@ function quantizeCertain(
   const span = high - low;
   for (let i = first; i < reals.length; i++) {
     const y = reals[i]! * inverse + offset;
-    // Rounds down what is not negative in half the time of Math.floor; of anything else it is far off.
+    // Rounds down what is not negative in less than Math.floor takes; of anything else it is far off.
     const q = y >>> 0;
     // NaN fails every comparison.
     if (!(Math.abs(y - q - 0.5) <= 0.5 - TIE_MARGIN && q <= span)) return i;

@@ -244,7 +244,7 @@ describe("hooks", () => {
   test("do not see the instruction that traps, and may throw themselves", () => {
     const instance = assembled(TEXT);
     const ops: string[] = [];
-    const gas = 500_000n;
+    const gas = 800_000n;
     instance.runSync({ inputs, gas, onStep: ({ op }) => ops.push(op) });
     expect(ops).toEqual(["local.get", "const", "call", "local.get", "local.get"]);
     const stop = new Error("seen enough");
@@ -308,7 +308,7 @@ describe("receipts", () => {
       inputHash: hashOf(1, -2).toString("hex"),
       status: "finished",
       outputHash: hashOf(-1, 2).toString("hex"),
-      gasUsed: "501200", // 2 · 50,000 + 400,000 + 4 · 100 + 4 · 200
+      gasUsed: "1700600", // 2 · 100,000 + 1,500,000 + 4 · 150
       isaVersion: 1,
       gasVersion: 1,
     });
@@ -316,7 +316,7 @@ describe("receipts", () => {
   });
 
   test("have a hash over a fixed layout of all their fields", () => {
-    for (const { receipt } of [negate(), negate(60_000n)]) {
+    for (const { receipt } of [negate(), negate(150_000n)]) {
       const { limits, status } = receipt;
       const trapped = status !== "finished";
       const expected = sha256(

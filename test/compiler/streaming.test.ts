@@ -9,7 +9,14 @@ import { encodeModule, writeModule } from "../../src/module/encode.js";
 import { apartModel } from "../support/apartModel.js";
 
 setFlagsFromString("--expose-gc");
-const gc = runInNewContext("gc") as () => void;
+const collect = runInNewContext("gc") as () => void;
+
+/** Buffers that one collection finds dead are freed beside the program; the next one waits for that. */
+function heldBytes(): number {
+  collect();
+  collect();
+  return process.memoryUsage().arrayBuffers;
+}
 
 /** A sink that keeps what it is given out of this process's memory: it counts only. */
 class Counting {
@@ -27,8 +34,7 @@ class Counting {
 test("compiling holds a few weights at a time, however many there are", () => {
   const { model, calibration, externalData, externalBytes } = apartModel(40, 640);
   const parameters = new Counting();
-  gc();
-  const before = process.memoryUsage().arrayBuffers;
+  const before = heldBytes();
   let most = 0;
   let seen = 0;
   compile(model, {
@@ -37,15 +43,14 @@ test("compiling holds a few weights at a time, however many there are", () => {
     parameters,
     onProgress: () => {
       if (seen++ % 8 !== 0) return;
-      gc();
-      most = Math.max(most, process.memoryUsage().arrayBuffers - before);
+      most = Math.max(most, heldBytes() - before);
     },
   });
   expect(seen).toBeGreaterThan(40);
   expect(externalBytes).toBe(65_536_000);
   expect(parameters.bytes).toBe(externalBytes / 2);
-  // As doubles the weights take 131 MB, rounded 33 MB; what was read last is kept, 34 MB of it.
-  expect(most).toBeLessThan(48e6);
+  // As doubles all weights take 131 MB, rounded 33 MB, and one of them 3.3 MB as doubles.
+  expect(most).toBeLessThan(20e6);
 });
 
 test("parameters that went to a sink make the same module as those that stayed", () => {

@@ -302,6 +302,22 @@ describe("aivm run", () => {
     await expect(readFile(at("none", "y.npy"))).rejects.toThrow();
   });
 
+  it("makes the folder of outputs, or says at once that it cannot", async () => {
+    const deep = join(at("new"), "deep");
+    expect(await run("--output-dir", deep)).toMatchObject({ code: 0, err: "" });
+    expect(await readFile(join(deep, "y.npy"))).not.toHaveLength(0);
+    const inFile = await run("--output-dir", at("x.npy"));
+    expect(inFile.code).toBe(1);
+    expect(inFile.err).toMatch(/x\.npy.* cannot be written: a part of the path is a file/);
+    // Folders in /proc say that the one above them is missing; other systems have no such place.
+    if (process.platform !== "linux") return;
+    const nowhere = await run("--output-dir", "/proc/aivm/outputs");
+    expect(nowhere.code).toBe(1);
+    expect(nowhere.err).toBe(
+      "error: /proc/aivm/outputs cannot be made: nothing can be written at /proc; name another folder\n",
+    );
+  });
+
   it("warns of reals that were clipped", async () => {
     await writeFile(at("large.npy"), encodeNpy(floats([1, 3], 5, -5, 0)));
     const { code, err } = await aivm("run", at("tiny.aivm"), "--input", `x=${at("large.npy")}`);

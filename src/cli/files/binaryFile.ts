@@ -77,7 +77,7 @@ export function writeError(error: unknown, path: string): HostError {
   const reasons: Readonly<Record<string, string>> = {
     ENOENT: `there is no folder ${dirname(path)}; make it first`,
     EISDIR: "it is a folder; name a file",
-    EEXIST: "it is a file; name a folder",
+    ENOTDIR: "a part of the path is a file; name a folder",
   };
   return new HostError(
     "FileWrite",

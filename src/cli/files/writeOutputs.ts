@@ -1,5 +1,6 @@
-import { mkdir, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { mkdir, stat, writeFile } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
+import { HostError } from "../../core/errors.js";
 import type { HostArray } from "../../core/hostArray.js";
 import { writeError } from "./binaryFile.js";
 import { encodeNpy } from "./npy.js";
@@ -47,14 +48,45 @@ export async function writeOutputs(
   const paths = new Map<string, string>();
   let path = folder;
   try {
-    await mkdir(folder, { recursive: true });
+    await makeFolder(folder);
     for (const [name, array] of outputs) {
       path = join(folder, `${fileNames.get(name) ?? name}.npy`);
       await writeFile(path, encodeNpy(array));
       paths.set(name, path);
     }
   } catch (error) {
-    throw writeError(error, path);
+    throw error instanceof HostError ? error : writeError(error, path);
   }
   return paths;
+}
+
+/**
+ * Makes a folder and those above it, one at a time: Node's own recursive `mkdir` spins for minutes where
+ * making one says that the folder above it is missing, as below /proc.
+ */
+async function makeFolder(folder: string): Promise<void> {
+  const missing: string[] = [];
+  for (let path = resolve(folder); !(await isThere(path)); path = dirname(path)) missing.push(path);
+  for (const path of missing.reverse()) {
+    try {
+      await mkdir(path);
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      // Somebody else made it in the meantime.
+      if (code === "EEXIST") continue;
+      if (code !== "ENOENT") throw error;
+      const message = `${folder} cannot be made: nothing can be written at ${dirname(path)}; name another folder`;
+      throw new HostError("FileWrite", message, { name: folder }, error);
+    }
+  }
+}
+
+async function isThere(path: string): Promise<boolean> {
+  try {
+    await stat(path);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return false;
+    throw error;
+  }
 }

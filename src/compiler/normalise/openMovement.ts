@@ -203,13 +203,29 @@ export function openTile(view: NodeView): GraphNode[] | undefined {
   return ranges.e.nodes.length === 0 ? undefined : ranges.e.finish();
 }
 
+/**
+ * 0, and a trap unless the sizes of a Split, and their magnitudes too, add up to its axis: the index of the
+ * only element there is, plus squares of what is missing.
+ */
+function checkedZero(ranges: IndexRanges, view: NodeView, axis: number): string {
+  const size = ranges.sizeOf(view.name(0), axis);
+  const sizes = view.node.outputs.map((_, part) => ranges.element(1, part));
+  const missing = [sizes, sizes.map((part) => ranges.op("Abs", part))].map((parts) => {
+    const sum = parts.reduce((a, b) => ranges.op("Add", a, b));
+    const gap = ranges.op("Sub", size, sum);
+    return ranges.op("Mul", gap, gap);
+  });
+  const index = missing.reduce((a, b) => ranges.op("Add", a, b));
+  return ranges.e.op("Gather", [ranges.number(0), index], { axis: attribute.int(0) }, [1], "int64");
+}
+
 /** A Split into parts of which data say the sizes. */
 export function splitByData(view: NodeView, axis: number): GraphNode[] {
   const nodes: GraphNode[] = [];
   view.node.outputs.forEach((output, part) => {
     if (output === "") return;
     const ranges = new IndexRanges(view);
-    let from = ranges.number(0);
+    let from = checkedZero(ranges, view, axis);
     for (let before = 0; before < part; before++)
       from = ranges.op("Add", from, ranges.element(1, before));
     const to = ranges.op("Add", from, ranges.element(1, part));

@@ -107,6 +107,31 @@ describe("parameters that are data", () => {
       outputs: { a: "float32", b: "float32", c: "float32" },
     }));
 
+  it("Split: sizes that are not those of the axis trap", async () => {
+    const integers = (...sizes: number[]) => ({ integers: sizes, dims: [3] });
+    const b = new ModelBuilder(18).input("x", "float32", [2, 9]).input("sizes", "int64", [3]);
+    b.node("Split", ["x", "sizes"], ["a", "b", "c"], { axis: -1 });
+    for (const name of ["a", "b", "c"]) b.output(name, "float32");
+    const model = b.encode();
+    const [sample] = samplesOf({ x: [2, 9], integers: { sizes: [[2, 3, 4]] }, build: () => b });
+    const { bytes } = compile(model, { calibration: await calibrate(model, [sample!]) });
+    const instance = instantiate(bytes, { backend: createReferenceBackend(), ownsBackend: true });
+    const x = { reals: Float32Array.from({ length: 18 }, (_, i) => i / 100), dims: [2, 9] };
+    const ended = (...sizes: number[]) =>
+      instance.runSync({ inputs: { x, sizes: integers(...sizes) } }).trap?.code;
+    expect(ended(4, 5, 0)).toBeUndefined();
+    for (const sizes of [
+      [2, 3, 3],
+      [2, 3, 5],
+      [0, 0, 0],
+      [6, -1, 4],
+      [4, -1, 4],
+    ]) {
+      expect([sizes, ended(...sizes)]).toEqual([sizes, "IndexOutOfRange"]);
+    }
+    instance.dispose();
+  });
+
   it("Expand: the target, of the operand's rank, of less and of more", () =>
     check({
       x: [3, 1],

@@ -5,7 +5,7 @@ import { InputError } from "../core/errors.js";
 import type { HostArray } from "../core/hostArray.js";
 import { elementCount } from "../core/shape.js";
 import type { NamedArrays } from "./floatModel.js";
-import { isReal } from "./modelSample.js";
+import { fitSample, isReal } from "./modelSample.js";
 
 /** Sizes, ranges and number of made-up samples. */
 export interface MadeUpOptions {
@@ -21,7 +21,7 @@ export interface MadeUpOptions {
 
 /**
  * Made-up samples: reals by turns uniform in [0, 1) and about normal (mean 0, variance 1), integers
- * and bools uniform in their ranges. The same seed gives the same samples everywhere.
+ * and bools uniform in their ranges, in the types of the model's inputs. The same seed gives the same samples everywhere.
  * @throws InputError `BadSample` when the model does not say the rank or type of an input
  */
 export function* madeUpSamples(
@@ -31,12 +31,13 @@ export function* madeUpSamples(
   const random = uniform(seed);
   for (let i = 0; i < count; i++) {
     const real = i % 2 === 0 ? random : (): number => normal(random);
-    yield new Map(
+    const sample = new Map(
       inputs.map((input) => [
         input.name,
         makeUp(input, dims, ranges[input.name] ?? [0, 1], real, random),
       ]),
     );
+    yield fitSample(inputs, sample, {});
   }
 }
 

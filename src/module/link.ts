@@ -1,7 +1,8 @@
+import { equalBytes } from "../core/bytes.js";
 import { LinkError } from "../core/errors.js";
 import { byteLength } from "../core/shape.js";
 import { toHex } from "./hex.js";
-import { CHUNK_BYTES, chunkRoot, equalBytes } from "./merkle.js";
+import { CHUNK_BYTES, chunkRoot } from "./merkle.js";
 import type { Module, ParameterInfo } from "./module.js";
 import type { ParameterStore } from "./parameterStore.js";
 

@@ -1,4 +1,5 @@
 /** Merkle trees as RFC 6962, section 2.1, has them: tagged leaves and nodes, no duplicated leaf. */
+import { equalBytes } from "../core/bytes.js";
 import { sha256 } from "./sha256.js";
 
 /** Bytes of a chunk of parameter data; the last chunk may be shorter. */
@@ -86,10 +87,6 @@ export function verifyChunk(
   const expected = Math.min(CHUNK_BYTES, lengthBytes - index * CHUNK_BYTES);
   if (chunk.length !== expected) return false;
   return verifyInclusion(root, chunkCount(lengthBytes), index, leafHash(chunk), path);
-}
-
-export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, i) => byte === b[i]);
 }
 
 function chunkLeaves(data: Uint8Array): Uint8Array[] {

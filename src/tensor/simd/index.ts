@@ -1,3 +1,4 @@
+import { equalBytes } from "../../core/bytes.js";
 import type { Dtype } from "../../core/dtype.js";
 import { InputError } from "../../core/errors.js";
 import type { Shape } from "../../core/shape.js";
@@ -130,7 +131,8 @@ function backendOn(
       const address = engine.addressOf(x);
       const read = (): Uint8Array => heap.u8.slice(address, address + x.bytes);
       const { recorder } = engine;
-      return recorder === undefined || recorder.isOwn(x) ? read() : recorder.aside(read);
+      if (recorder === undefined) return read();
+      return recorder.isOwn(x) ? recorder.decide(read, equalBytes) : recorder.aside(read);
     },
     record: () => new SimdRecorder(engine),
     within: (x, lo, hi) => isWithin(engine, x, lo, hi),

@@ -27,7 +27,7 @@ export interface RunRecorder {
   /** A tensor that is the same in every run. */
   constant(make: () => SimdTensor): SimdTensor;
   /** A choice that depends on elements: whoever plays the recording makes it again. */
-  decide<V>(choice: () => V): V;
+  decide<V>(choice: () => V, same?: (a: V, b: V) => boolean): V;
   /** Does work of the host on elements, now and whenever the recording is played. */
   perform(work: () => void): void;
   /** Keeps what was made of a constant. */

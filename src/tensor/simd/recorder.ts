@@ -24,7 +24,8 @@ type Step = () => unknown;
  * arguments as they are in memory. That holds for other inputs of the same shapes because
  *
  * - the run has all its memory from an arena, which the recording keeps;
- * - choices that depend on elements go through `decide`, which makes them again;
+ * - choices that depend on elements go through `decide`, which makes them again, and so does what the
+ *   machine reads: conditions, and shapes that were computed;
  * - work of the host on elements goes through `perform`;
  * - what is made from constants alone is made aside, once, and kept;
  * - any other look at the memory makes the recording fail, and then there is none.
@@ -100,9 +101,9 @@ export class SimdRecorder implements Recorder<SimdTensor>, RunRecorder {
   }
 
   /** A choice that depends on elements: whoever plays the recording makes it again. */
-  decide<V>(choice: () => V): V {
+  decide<V>(choice: () => V, same: (a: V, b: V) => boolean = Object.is): V {
     const made = this.unwatched(choice);
-    this.add(() => choice() === made);
+    this.add(() => same(choice(), made));
     return made;
   }
 

@@ -9,6 +9,7 @@ import {
   nodeError,
   stringAttribute,
 } from "../graph.js";
+import type { Refusal } from "../listUnsupported.js";
 import { rationalOf } from "../shapes/ratios.js";
 import type { LoweringContext } from "./context.js";
 import { finish } from "./finish.js";
@@ -17,6 +18,7 @@ import { plain } from "./movement.js";
 import type { Real } from "./real.js";
 import { format, scaleRatio } from "./real.js";
 import { powerOfTwo } from "./scale.js";
+import { wantsSizes } from "./wantsSizes.js";
 import { Wide } from "./wideArithmetic.js";
 
 /** Fractional bits of weights, as where they are known. */
@@ -48,12 +50,8 @@ export function lowerOpenResize(ctx: LoweringContext, node: GraphNode): void {
   const scales = floatsAttribute(node, "scales")!;
   const axes = input.map((_, axis) => axis).filter((axis) => scales[axis] !== 1);
   const mode = stringAttribute(node, "mode") ?? "nearest";
-  if (mode !== "nearest") {
-    const shrinks = scales.some((scale) => scale < 1);
-    if (intAttribute(node, "exclude_outside") === 1 && mode === "cubic")
-      throw openError(node, "exclude_outside");
-    if (intAttribute(node, "antialias") === 1 && shrinks) throw openError(node, "antialias");
-  }
+  const closed = closedAttribute(node);
+  if (closed !== undefined) throw openError(node, closed);
   const along = (axis: number): Positions => positions(ctx, node, axis, scales[axis]!);
   const math = new IndexMath(ctx, node);
   const x = plain(ctx, ctx.get(node.inputs[0]!));
@@ -86,6 +84,35 @@ export function lowerOpenResize(ctx: LoweringContext, node: GraphNode): void {
     current = { value, axes: order, format: between };
   });
 }
+
+/** Coordinate transformations that positions of open sizes can have. */
+const TRANSFORMS: ReadonlySet<string> = new Set([
+  "align_corners",
+  "asymmetric",
+  "half_pixel",
+  "pytorch_half_pixel",
+  "tf_half_pixel_for_nn",
+]);
+
+/** What a Resize asks for that can only be done with sizes that are known when compiling. */
+function closedAttribute(node: GraphNode): string | undefined {
+  const scales = floatsAttribute(node, "scales") ?? [];
+  const mode = stringAttribute(node, "mode") ?? "nearest";
+  const transform = stringAttribute(node, "coordinate_transformation_mode") ?? "half_pixel";
+  const shrinks = scales.some((scale) => scale < 1);
+  if (mode === "cubic" && intAttribute(node, "exclude_outside") === 1) return "exclude_outside";
+  if (mode !== "nearest" && shrinks && intAttribute(node, "antialias") === 1) return "antialias";
+  const moves = scales.some((scale) => scale !== 1);
+  return moves && !TRANSFORMS.has(transform)
+    ? `coordinate transformation "${transform}"`
+    : undefined;
+}
+
+export const resizeRefusal: Refusal = (graph, node) => {
+  const closed = closedAttribute(node);
+  const open = closed === undefined ? undefined : wantsSizes(0)(graph, node);
+  return open === undefined ? undefined : `with ${closed} ${open}`;
+};
 
 const openError = (node: GraphNode, what: string): Error =>
   nodeError("OpenDimension", node, `${what} needs sizes to be known; pin them with --dim`);

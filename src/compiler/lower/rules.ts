@@ -41,6 +41,7 @@ import { lowerUnary } from "./unary.js";
 import { lowerSign } from "./wholeNumbers.js";
 import { spatialRules } from "./spatialRules.js";
 import { softmaxRules } from "./softmax.js";
+import { resizeRefusal } from "./openResize.js";
 import { wantsSizes } from "./wantsSizes.js";
 
 /** Rules by operator, in the normal form of `normalise.ts`. */
@@ -114,9 +115,13 @@ const REFUSALS: Readonly<Record<string, Refusal>> = {
   ...indexingRefusals,
   ...reductionRefusals,
   Cast: castRefusal,
+  DFT: wantsSizes(0),
   DeformConv: wantsSizes(0, 1),
   Det: determinantRefusal,
+  EyeLike: wantsSizes(0),
   GridSample: wantsSizes(0, 1),
+  MaxUnpool: wantsSizes(0),
+  Resize: resizeRefusal,
   RoiAlign: wantsSizes(0, 1),
   TfIdfVectorizer: wantsSizes(0),
   Unique: wantsSizes(0),

@@ -2,6 +2,9 @@ import { describe, expect, it } from "vitest";
 import { calibrate } from "../../../src/analysis/calibrate.js";
 import { openFloatModel } from "../../../src/analysis/floatModel.js";
 import { compile } from "../../../src/compiler/compile.js";
+import { importModel } from "../../../src/compiler/importModel.js";
+import { listUnsupported } from "../../../src/compiler/listUnsupported.js";
+import { SUPPORT } from "../../../src/compiler/lower/rules.js";
 import { ModelBuilder, tensor } from "../../../src/compiler/onnx/modelBuilder.js";
 import type { HostArray } from "../../../src/core/hostArray.js";
 import { createReferenceBackend } from "../../../src/tensor/reference/index.js";
@@ -245,6 +248,17 @@ describe("parameters that are data", () => {
 });
 
 describe("sizes that operators need when compiling", () => {
+  it("are named as the model has them, where they follow from others", () => {
+    const b = new ModelBuilder(16)
+      .input("x", "float32", [1, 1, "h", 4])
+      .node("MaxPool", ["x"], ["p", "at"], { kernel_shape: [2, 2], strides: [2, 2] })
+      .node("MaxUnpool", ["p", "at"], ["y"], { kernel_shape: [2, 2] }, { name: "back" })
+      .output("y", "float32");
+    expect(() => listUnsupported(importModel(b.encode()), SUPPORT)).toThrow(
+      'MaxUnpool, over "h", whose size it needs when compiling (pin it: --dim h=N): "back"',
+    );
+  });
+
   it("are asked for all at once, with what pins them", async () => {
     const b = new ModelBuilder(16)
       .input("x", "float32", [1, 1, "h", 4])
@@ -252,8 +266,17 @@ describe("sizes that operators need when compiling", () => {
       .input("row", "float32", ["n"])
       .node("GridSample", ["x", "grid"], ["y"], {}, { name: "sampling" })
       .node("Unique", ["row"], ["z"], {}, { name: "distinct" })
-      .output("y", "float32")
-      .output("z", "float32");
+      .constant("scales", tensor("float32", [4], [1, 1, 2, 1]))
+      .node(
+        "Resize",
+        ["x", "", "scales"],
+        ["w"],
+        { mode: "cubic", exclude_outside: 1 },
+        { name: "larger" },
+      )
+      .node("EyeLike", ["rows"], ["e"], {}, { name: "identity" })
+      .input("rows", "float32", ["n", 3]);
+    for (const name of ["y", "z", "w", "e"]) b.output(name, "float32");
     const model = b.encode();
     const real = (dims: number[]): HostArray => ({
       elementType: "float32",
@@ -264,6 +287,7 @@ describe("sizes that operators need when compiling", () => {
       ["x", real([1, 1, 4, 4])],
       ["grid", real([1, 2, 2, 2])],
       ["row", real([5])],
+      ["rows", real([5, 3])],
     ]);
     const calibration = await calibrate(model, [sample]);
     const message = (): string => {
@@ -278,6 +302,10 @@ describe("sizes that operators need when compiling", () => {
       'GridSample, over "h", whose size it needs when compiling (pin it: --dim h=N): "sampling"',
     );
     expect(message()).toContain('(pin it: --dim n=N): "distinct"');
+    expect(message()).toContain(
+      'Resize, with exclude_outside over "h", whose size it needs when compiling (pin it: --dim h=N): "larger"',
+    );
+    expect(message()).toContain('EyeLike, over "n", whose size it needs');
     expect(compile(model, { calibration, dims: { h: 4, n: 5 } }).bytes.length).toBeGreaterThan(0);
   });
 });

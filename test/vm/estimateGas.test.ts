@@ -57,6 +57,47 @@ describe("estimateGas", () => {
     }
   });
 
+  test("is exact where locals are taken, read before they are set, and numbers are drawn", () => {
+    const text = `
+      entry "main" function=0
+        input "x" i8 [2, 3]
+        output "y" i16 [4]
+        output "z" i8 [2, 3]
+        output "empty" i32 [0, 0]
+      function (i8:2)->(i16:1, i8:2, i32:2)
+        locals i32:2, i64:0, i8:2
+        local.get local=2
+        random dtype=i16 stream=3 dims=[4]
+        neg
+        local.take local=0
+        local.set local=3
+        local.take local=3
+        neg
+        local.get local=0
+        drop
+        local.get local=1
+        neg
+      end`;
+    const { used, estimate, status } = both(text, { x: zeros(2, 3) });
+    expect(status).toBe("finished");
+    expect(estimate).toEqual({ kind: "exact", gas: used });
+  });
+
+  test("ends where a trap is sure to be", () => {
+    const text = `
+      entry "main" function=0
+        input "x" i8 [2, 3]
+        output "y" i8 [2, 3]
+      function (i8:2)->(i8:2)
+        local.get local=0
+        neg
+        trap detail=4
+      end`;
+    const { used, estimate, status } = both(text, { x: zeros(2, 3) });
+    expect(status).toMatchObject({ trap: "Unreachable" });
+    expect(estimate).toEqual({ kind: "exact", gas: used, trap: "Unreachable" });
+  });
+
   test("follows shapes that are computed from shapes, and loops that count them", () => {
     const text = `
       dimension "N" maximum=99

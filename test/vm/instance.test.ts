@@ -111,6 +111,27 @@ describe("run", () => {
     expect(instance.backend.statistics().residentBytes).toBe(0);
   });
 
+  test("ends its own backend with its last run, and no other", async () => {
+    for (const ownsBackend of [true, false]) {
+      const backend = createReferenceBackend();
+      const { dispose } = backend;
+      let ended = 0;
+      backend.dispose = () => {
+        ended++;
+        dispose();
+      };
+      const module = parseAssembly(`aivm isa=1 gas=1\n${COUNTDOWN}`);
+      const instance = instantiate(module, { backend, ownsBackend });
+      expect(instance.module.configuration).toEqual(module.configuration);
+      const under = instance.run({ inputs: from(30), yieldGas: 1_000_000n });
+      instance.dispose();
+      instance.dispose();
+      expect(ended).toBe(0);
+      expect((await under).receipt.status).toBe("finished");
+      expect(ended).toBe(ownsBackend ? 1 : 0);
+    }
+  });
+
   test("a run that was given up does not go on", () => {
     const instance = assembled(COUNTDOWN);
     const run = instance.start({ inputs: from(3) });
@@ -122,7 +143,7 @@ describe("run", () => {
     instance.dispose();
   });
 
-  test("refuses an entry, a seed or a limit that cannot be", () => {
+  test("refuses an entry, a seed or a limit that cannot be", async () => {
     const instance = assembled(COUNTDOWN);
     const refused: [object, string, RegExp][] = [
       [{ entry: "main" }, "Entry", /no entry "main"; it has "count"/],
@@ -140,6 +161,11 @@ describe("run", () => {
       expect(start).toThrow(message);
       expect(start).toThrow(expect.objectContaining({ name: "InputError", code }));
     }
+    const yieldGas = 5 as unknown as bigint;
+    await expect(instance.run({ inputs: from(1), yieldGas })).rejects.toMatchObject({
+      ...{ name: "InputError", code: "Limit" },
+      message: "yieldGas is 5; it must be a bigint",
+    });
     instance.dispose();
   });
 

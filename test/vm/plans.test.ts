@@ -5,6 +5,7 @@ import type { Backend } from "../../src/tensor/backend.js";
 import { createSimdBackend } from "../../src/tensor/simd/index.js";
 import type { Instance } from "../../src/vm/instance.js";
 import { instantiate } from "../../src/vm/instance.js";
+import { SEGMENT_GAS } from "../../src/vm/plans.js";
 
 const PRODUCT = `aivm isa=1 gas=1
 dimension "N" maximum=64
@@ -202,6 +203,38 @@ end`),
       expect(planned(instance, request(rows))).toEqual(plainly(instance, request(rows)));
     }
     expect([counts.recorded, counts.played]).toEqual([1, 3]);
+    instance.dispose();
+    counts.backend.dispose();
+  });
+
+  test("is made, and followed, with pauses for the host", async () => {
+    const counts = await counted();
+    const long = `aivm isa=1 gas=1
+dimension "N" maximum=65535
+entry "main" function=0
+  input "x" i16 ["N", 8]
+  output "y" i16 ["N", 8]
+function (i16:2)->(i16:2)
+  local.get local=0
+${"  neg\n".repeat(41)}end`;
+    const instance = instantiate(parseAssembly(long), counts);
+    const request = (first: number) => ({
+      inputs: { x: { integers: new Int16Array(8 * 50_000).fill(first), dims: [50_000, 8] } },
+    });
+    for (const first of [5, -7, 9]) {
+      let turns = 0;
+      const turn = setInterval(() => turns++, 0);
+      const { receipt, outputs } = await instance.run({
+        ...request(first),
+        yieldGas: SEGMENT_GAS,
+      });
+      clearInterval(turn);
+      expect(BigInt(receipt.gasUsed)).toBeGreaterThan(3n * SEGMENT_GAS);
+      expect(outputs?.["y"]?.integers[399_999]).toBe(-first);
+      expect(receipt).toEqual(plainly(instance, request(first)).receipt);
+      expect(turns).toBeGreaterThan(0);
+    }
+    expect([counts.recorded, counts.played]).toEqual([1, 2]);
     instance.dispose();
     counts.backend.dispose();
   });

@@ -98,6 +98,14 @@ export function describeRescale(backend: TheBackend): void {
     }
   });
 
+  it("rescale: a product nearer to a tie than doubles can tell", () => {
+    // 257 · x = 526591 · 2^39 − 1, some 2^58: the nearest double is the tie.
+    const x = (526_591n * 2n ** 39n - 1n) / 257n;
+    const operand = vector("i64", [x, -x, x + 1n, -x - 1n]);
+    check(backend(), "rescale", { multiplier: 257, shift: 40, ...all("i64") }, operand);
+    check(backend(), "rescale", { multiplier: -257, shift: 40, ...all("i32") }, operand);
+  });
+
   describe("rescale.by", () => {
     for (const dtype of INTEGER_DTYPES) {
       it(`of ${dtype}: every shift, at and beside ties`, () => {
